@@ -1,0 +1,161 @@
+import type { AppArmorKernel } from '../kernel/apparmor.ts';
+import { KernelWriteError } from '../kernel/write-error.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { Logger } from '../log.ts';
+import type { CompiledStore } from './compiled-store.ts';
+import { kernelFailure, retryDelayMs } from './failure.ts';
+import type { Failure } from './failure.ts';
+import { viewKernel } from './kernel-view.ts';
+import type { KernelSnapshot } from './kernel-view.ts';
+import { withIntent, withLoaded, withoutIntent } from './ledger.ts';
+import type { Ledger, LedgerLoad, LoadIntent } from './ledger.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { LoadStep, Plan, PolicyPlan, Step } from './plan.ts';
+
+export interface ActParts {
+  kernel: AppArmorKernel;
+  store: CompiledStore;
+  writeLedger: (ledger: Ledger) => Promise<void>;
+  clock: Clock;
+  log: Logger;
+  metrics: AgentMetrics;
+  bootID: string;
+}
+
+export interface ActResult {
+  ledger: Ledger;
+  /** By load id: what failed, and from when it is worth trying again. */
+  failures: ReadonlyMap<string, Failure>;
+  /** Ids of loads that are verified now: their earlier failures are over. */
+  succeeded: readonly string[];
+  /** Loads whose compiled policy is not in the store (any more): compile again. */
+  missing: readonly LedgerLoad[];
+}
+
+type Recording = Extract<Step, { kind: 'record' }> | LoadStep;
+
+/**
+ * Carries out all loads of a plan: intent on disk, ONE write per policy, then the kernel is asked, then the ledger is
+ * completed. A crash in between leaves a ledger from which the next plan comes to the same end. Removes nothing.
+ */
+export async function carryOut(
+  plan: Plan,
+  before: { ledger: Ledger; attempts: ReadonlyMap<string, number> },
+  parts: ActParts,
+): Promise<ActResult> {
+  const steps = plan.policies.flatMap((policy) => recordings(policy));
+  const failures = new Map<string, Failure>();
+  const missing: LedgerLoad[] = [];
+  if (steps.length === 0) return { ledger: before.ledger, failures, succeeded: [], missing };
+
+  let ledger = before.ledger;
+  for (const { plan, step } of steps) ledger = withIntent(ledger, intentOf(plan, step), parts.bootID);
+  // Adopted: the kernel holds it already, so there is nothing to announce.
+  if (steps.some(({ step }) => step.kind === 'load')) await parts.writeLedger(ledger);
+
+  const written: Recording[] = [];
+  for (const { step } of steps) {
+    const outcome = step.kind === 'record' ? 'written' : await writeToKernel(step.load, before.attempts, parts);
+    if (outcome === 'written') {
+      written.push(step);
+      continue;
+    }
+    if (outcome === 'missing') missing.push(step.load);
+    else failures.set(step.load.id, outcome);
+    ledger = withoutIntent(ledger, step.load);
+  }
+
+  const snapshot = await takeSnapshot(parts.kernel);
+  const succeeded: string[] = [];
+  for (const step of written) {
+    const verified = verify(step, ledger, snapshot, parts);
+    if (verified.kind === 'loaded') {
+      ledger = verified.ledger;
+      succeeded.push(step.load.id);
+    } else {
+      failures.set(step.load.id, verifyFailure(verified.shown, before.attempts.get(step.load.id) ?? 0, parts));
+    }
+  }
+  for (const step of written) if (step.kind === 'load') count(step, failures.get(step.load.id), parts);
+  await parts.writeLedger(ledger);
+  return { ledger, failures, succeeded, missing };
+}
+
+/** The kernel's list, with `revision` read first: if it has not moved since, the list still holds. */
+export async function takeSnapshot(kernel: AppArmorKernel): Promise<KernelSnapshot> {
+  const revision = await kernel.revision();
+  return { revision, profiles: await kernel.profiles() };
+}
+
+interface PlannedRecording {
+  plan: PolicyPlan;
+  step: Recording;
+}
+
+function recordings(plan: PolicyPlan): readonly PlannedRecording[] {
+  const { step, fallback } = plan;
+  if (step.kind === 'record' || step.kind === 'load') return [{ plan, step }];
+  return fallback?.kind === 'load' ? [{ plan, step: fallback }] : [];
+}
+
+function intentOf({ policy }: PolicyPlan, { load, origins }: Recording): LoadIntent {
+  const { name, creationTimestamp } = policy.object;
+  return { load, origins, object: { name, creationTimestamp } };
+}
+
+async function writeToKernel(
+  load: LedgerLoad,
+  attempts: ReadonlyMap<string, number>,
+  { kernel, store, clock, log, metrics }: ActParts,
+): Promise<'written' | 'missing' | Failure> {
+  const binary = await store.read(load.fingerprint, load.sha256);
+  if (binary === undefined) return 'missing';
+  try {
+    await kernel.load(binary);
+    return 'written';
+  } catch (error) {
+    if (!(error instanceof KernelWriteError)) throw error;
+    const failure = kernelFailure(error, attempts.get(load.id) ?? 0, clock.now());
+    metrics.loads.inc({ result: failure.reason });
+    log.error('the kernel refused a policy', { ...about(load), reason: failure.reason, error });
+    return failure;
+  }
+}
+
+type Verified = { kind: 'loaded'; ledger: Ledger } | { kind: 'different'; shown: string };
+
+function verify({ load, ...step }: Recording, ledger: Ledger, snapshot: KernelSnapshot, parts: ActParts): Verified {
+  const lost = step.kind === 'load' ? step.drift.filter(({ kind }) => kind === 'unloaded') : [];
+  const now = parts.clock.date().toISOString();
+  const completed = withLoaded(ledger, load, parts.bootID, new Map(lost.map(({ profile }) => [profile, now])));
+  const [deviation] = viewKernel(snapshot.profiles, completed, parts.bootID).deviations(load);
+  if (deviation === undefined) return { kind: 'loaded', ledger: completed };
+  const mode = deviation.mode === undefined ? '' : ` (${deviation.mode})`;
+  return { kind: 'different', shown: `${deviation.profile} is ${deviation.kind}${mode}` };
+}
+
+function verifyFailure(shown: string, attempts: number, { clock }: ActParts): Failure {
+  return {
+    reason: 'VerifyFailed',
+    message: `the kernel took the policy, but afterwards ${shown}: look for something else on the node that loads profiles`,
+    retryAt: clock.now() + retryDelayMs(attempts),
+  };
+}
+
+function count({ load, drift }: LoadStep, failure: Failure | undefined, { log, metrics }: ActParts): void {
+  metrics.loads.inc({ result: failure?.reason ?? 'ok' });
+  if (failure !== undefined) {
+    log.error('a policy could not be verified after loading', { ...about(load), problem: failure.message });
+    return;
+  }
+  if (drift.length === 0) {
+    log.info('loaded a policy', about(load));
+    return;
+  }
+  for (const { kind } of drift) metrics.driftCorrected.inc({ kind });
+  log.warn('put a policy right that was changed behind our back', { ...about(load), drift });
+}
+
+function about(load: LedgerLoad): Record<string, unknown> {
+  return { text: load.text, revision: load.revision, profiles: load.profiles.map(({ name }) => name).slice(0, 10) };
+}

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../log.ts';
+import { writeFileAtomically } from './atomic-file.ts';
+import { deleteOthers } from './revision-store.ts';
+import type { StateFolder } from './state-folder.ts';
+
+/** Compiled policies by fingerprint. The file's name holds the hash of its bytes, so that no damaged one is ever loaded. */
+export interface CompiledStore {
+  /** What is stored for a fingerprint; undefined if nothing whole is. */
+  find(fingerprint: string): Promise<StoredPolicy | undefined>;
+  /** Returns the hex SHA-256. */
+  save(fingerprint: string, binary: Buffer): Promise<string>;
+  /** undefined if it is gone or not whole: compile again. */
+  read(fingerprint: string, sha256: string): Promise<Buffer | undefined>;
+  /** Deletes all others. */
+  keepOnly(policies: readonly { fingerprint: string; sha256: string }[]): Promise<void>;
+}
+
+export interface StoredPolicy {
+  sha256: string;
+  binary: Buffer;
+}
+
+export interface CompiledStoreOptions {
+  folder: string;
+  state: StateFolder;
+  log: Logger;
+}
+
+export function openCompiledStore({ folder, state, log }: CompiledStoreOptions): CompiledStore {
+  /** Only what could not be written, by file name. */
+  const inMemory = new Map<string, Buffer>();
+
+  const read = async (fingerprint: string, sha256: string): Promise<Buffer | undefined> => {
+    const file = fileOf(fingerprint, sha256);
+    const binary = inMemory.get(file) ?? (await readFile(join(folder, file)).catch(() => undefined));
+    if (binary === undefined) return undefined;
+    if (hashOf(binary) === sha256) return binary;
+    log.warn('a stored compiled policy is damaged and will be compiled again', { file });
+    return undefined;
+  };
+
+  return {
+    read,
+    async find(fingerprint) {
+      const onDisk = await readdir(folder).catch(() => []);
+      for (const file of [...inMemory.keys(), ...onDisk]) {
+        const sha256 = hashInName(file, fingerprint);
+        const binary = sha256 === undefined ? undefined : await read(fingerprint, sha256);
+        if (sha256 !== undefined && binary !== undefined) return { sha256, binary };
+      }
+      return undefined;
+    },
+    async save(fingerprint, binary) {
+      const sha256 = hashOf(binary);
+      const file = fileOf(fingerprint, sha256);
+      const written = await state.attempt('compiled', async () => {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await writeFileAtomically(join(folder, file), binary);
+      });
+      if (written) inMemory.delete(file);
+      else inMemory.set(file, binary);
+      return sha256;
+    },
+    async keepOnly(policies) {
+      const kept = new Set(policies.map(({ fingerprint, sha256 }) => fileOf(fingerprint, sha256)));
+      for (const file of inMemory.keys()) if (!kept.has(file)) inMemory.delete(file);
+      await deleteOthers(folder, kept, state);
+    },
+  };
+}
+
+function fileOf(fingerprint: string, sha256: string): string {
+  return `${fingerprint}-${sha256}.bin`;
+}
+
+function hashInName(file: string, fingerprint: string): string | undefined {
+  const hash = file.slice(fingerprint.length + 1, -'.bin'.length);
+  return file === fileOf(fingerprint, hash) ? hash : undefined;
+}
+
+function hashOf(binary: Buffer): string {
+  return createHash('sha256').update(binary).digest('hex');
+}

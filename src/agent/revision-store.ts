@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RevisionContent } from '../api/revision.ts';
+import { errorCode } from '../kernel/error-code.ts';
+import type { Logger } from '../log.ts';
+import { writeFileAtomically } from './atomic-file.ts';
+import { readContent } from './revision-content.ts';
+import type { RevisionHead } from './revision-content.ts';
+import { decodeStateFile, encodeStateFile } from './state-file.ts';
+import type { StateFolder } from './state-folder.ts';
+
+/** The texts of revisions, kept so that each crosses the wire once per node. */
+export interface RevisionStore {
+  /** undefined if it is not there, or not whole: fetch it. */
+  read(head: RevisionHead): Promise<RevisionContent | undefined>;
+  save(head: RevisionHead, content: RevisionContent): Promise<void>;
+  /** Deletes all others. */
+  keepOnly(names: ReadonlySet<string>): Promise<void>;
+}
+
+export interface RevisionStoreOptions {
+  folder: string;
+  node: string;
+  state: StateFolder;
+  log: Logger;
+}
+
+export function openRevisionStore({ folder, node, state, log }: RevisionStoreOptions): RevisionStore {
+  /** Only what could not be written. */
+  const inMemory = new Map<string, RevisionContent>();
+  const pathOf = (name: string): string => join(folder, fileOf(name));
+
+  return {
+    async read(head) {
+      const held = inMemory.get(head.name);
+      if (held !== undefined) return held;
+      try {
+        return readContent(head, decodeStateFile('revision', node, await readFile(pathOf(head.name), 'utf8')));
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') log.warn('a stored revision is not used', { revision: head.name, error });
+        return undefined;
+      }
+    },
+    async save(head, content) {
+      const written = await state.attempt('revisions', async () => {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await writeFileAtomically(pathOf(head.name), encodeStateFile('revision', node, content));
+      });
+      if (!written) inMemory.set(head.name, content);
+    },
+    async keepOnly(names) {
+      for (const name of inMemory.keys()) if (!names.has(name)) inMemory.delete(name);
+      await deleteOthers(folder, new Set([...names].map(fileOf)), state);
+    },
+  };
+}
+
+/** Deletes the files of a folder that nobody needs; what cannot be deleted now is tried next time. */
+export async function deleteOthers(folder: string, kept: ReadonlySet<string>, state: StateFolder): Promise<void> {
+  const files = await readdir(folder).catch(() => []);
+  for (const file of files) {
+    if (!kept.has(file)) await state.attempt(`delete in ${folder}`, () => unlink(join(folder, file)));
+  }
+}
+
+/** Names of ControllerRevisions may have 253 characters, which leaves no room for an extension. */
+function fileOf(name: string): string {
+  return `${createHash('sha256').update(name).digest('hex')}.json`;
+}

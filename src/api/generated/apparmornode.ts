@@ -1,0 +1,155 @@
+// Generated from crds/apparmornodes.yaml by scripts/generate-api.ts (npm run generate): do not edit.
+import type { ObjectMeta } from '../../kube/resource.ts';
+
+/**
+ * What one node's kernel holds of the AppArmorProfiles. There is one for each node, of the
+ * node's name, made by the operator's controller and owned by the Node object; its status
+ * is written by the agent on that node. There is nothing for users to write here.
+ */
+export interface AppArmorNode {
+  /**
+   * Version of this API, apparmor-operator.dev/v1alpha1.
+   */
+  apiVersion?: string;
+  /**
+   * AppArmorNode.
+   */
+  kind?: string;
+  metadata: ObjectMeta;
+  /**
+   * What the controller grants the node's agent.
+   */
+  spec?: AppArmorNodeSpec;
+  /**
+   * What the agent on the node saw when something last changed.
+   */
+  status?: AppArmorNodeStatus;
+}
+
+/**
+ * What the controller grants the node's agent.
+ */
+export interface AppArmorNodeSpec {
+  /**
+   * Profiles that nobody wants any more, to which no pod of the node refers, and which the
+   * agent may therefore remove from the kernel after it has made sure that no process runs
+   * under them.
+   *
+   * Ignored by this version, which never removes anything from a kernel: what nobody wants
+   * stays loaded and is reported as Retained.
+   */
+  unload?: AppArmorNodeSpecUnload[];
+}
+
+export interface AppArmorNodeSpecUnload {
+  /**
+   * When the grant ends. Pods may have been created since it was given.
+   */
+  expires: string;
+  /**
+   * Name of the profile, as the kernel knows it.
+   */
+  profile: string;
+  /**
+   * Short hash of the revision that the grant is for. Any other revision stays.
+   */
+  revision: string;
+}
+
+/**
+ * What the agent on the node saw when something last changed.
+ */
+export interface AppArmorNodeStatus {
+  /**
+   * The boot in which this was seen. If it is not the one in the Node's
+   * status.nodeInfo.bootID, the node has been restarted since and nothing below counts.
+   */
+  bootID?: string;
+  /**
+   * Whether the kernel enforces AppArmor and lets the agent load policy. False: reason and
+   * message say why.
+   */
+  enforcing?: boolean;
+  /**
+   * Release of the node's kernel.
+   */
+  kernel?: string;
+  /**
+   * Names of the profiles that the kernel holds exactly as they should be, each with the
+   * short hash of the revision that it comes from. The kernel was asked after loading. Child
+   * profiles are not listed.
+   */
+  loaded?: { [key: string]: string };
+  /**
+   * Number of members of `loaded`, for the column Loaded.
+   */
+  loadedCount?: number;
+  /**
+   * When a profile was loaded, for those that were not loaded right after the node booted.
+   * Processes that are older are not confined by it.
+   */
+  loadedSince?: { [key: string]: string };
+  /**
+   * The same for people, with what to do next. Absent while the node enforces.
+   */
+  message?: string;
+  /**
+   * Version of the apparmor_parser with which the agent compiles.
+   */
+  parser?: string;
+  /**
+   * Number of elements of `problems`, for the column Problems.
+   */
+  problemCount?: number;
+  /**
+   * Profiles with which something is wrong.
+   */
+  problems?: AppArmorNodeStatusProblem[];
+  /**
+   * Why the node does not enforce, one word: AppArmorDisabled, SecurityfsMissing or
+   * NoPermission. Absent while it does.
+   */
+  reason?: string;
+}
+
+export interface AppArmorNodeStatusProblem {
+  /**
+   * Line of the policy text, from 1, where the problem has one.
+   */
+  line?: number;
+  /**
+   * What the compiler or the kernel said, at most 256 bytes.
+   */
+  message: string;
+  /**
+   * Name of the AppArmorProfile that defines it.
+   */
+  object: string;
+  /**
+   * Name of the profile.
+   */
+  profile: string;
+  /**
+   * One word, of a fixed and documented set, that says why.
+   */
+  reason: string;
+  /**
+   * Short hash of the revision that the row speaks of.
+   */
+  revision: string;
+  /**
+   * Failed: this revision could not be compiled or loaded; the last one that could stays
+   * loaded. Conflict: the name belongs to another object, or to something other than the
+   * operator. Retained: nobody wants the profile any more, and it stays loaded because
+   * processes may run under it.
+   */
+  state: AppArmorNodeStatusProblemState;
+}
+
+/**
+ * Failed: this revision could not be compiled or loaded; the last one that could stays
+ * loaded. Conflict: the name belongs to another object, or to something other than the
+ * operator. Retained: nobody wants the profile any more, and it stays loaded because
+ * processes may run under it.
+ */
+export type AppArmorNodeStatusProblemState = 'Conflict' | 'Failed' | 'Retained';

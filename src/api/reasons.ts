@@ -1,0 +1,81 @@
+/**
+ * The fixed set of reasons that users see: in conditions, in `status.failures` and on Events. Each has one meaning, said
+ * here, and does not change it: people write alerts on them. What nodes report (CompileFailed, …) is the agent's own set.
+ */
+
+/** Reasons of the condition Ready. */
+export const READY_REASON = {
+  /** True: every node that should and can hold the current revision does, and it confines. */
+  loaded: 'Loaded',
+  /** True: held everywhere, but its mode does not confine (complain, unconfined) or not every profile of the text does. */
+  loadedNotEnforcing: 'LoadedNotEnforcing',
+  /** Unknown or False: accepted, not yet published or not yet loaded everywhere. */
+  progressing: 'Progressing',
+  /** Unknown or False: accepted, but the API server would not take the revision; retried. */
+  publishFailed: 'PublishFailed',
+  /** False: the review refused the spec; the last accepted revision stays in force. */
+  policyRefused: 'PolicyRefused',
+  /** False: some node could not compile or load it and keeps what it had. */
+  nodesFailed: 'NodesFailed',
+  /** False: on some node one of the names belongs to another object or to something other than the operator. */
+  conflict: 'Conflict',
+  /** False: nodes are selected, but none of them is reachable and enforces AppArmor. */
+  noEnforcingNode: 'NoEnforcingNode',
+  /** False: no node is selected. */
+  noMatchingNode: 'NoMatchingNode',
+} as const;
+
+export type ReadyReason = (typeof READY_REASON)[keyof typeof READY_REASON];
+
+/**
+ * What an agent reports that no retry with the same text can change, so that the object is Stalled. Everything else, a
+ * compile that ran out of time on a busy node or a write that the kernel refused, is tried again and is not.
+ */
+export const PERMANENT_NODE_REASONS: ReadonlySet<string> = new Set([
+  'CompileFailed',
+  'CompileCrashed',
+  'CompileOutOfMemory',
+  'CompileOutputTooLarge',
+  'NoProfile',
+  'NameMismatch',
+]);
+
+/** Why a node is counted as unreachable. */
+export const UNREACHABLE_REASON = {
+  /** The Node's Ready condition is not True. */
+  notReady: 'NodeNotReady',
+  /** A virtual node has no kernel of its own. */
+  virtual: 'VirtualNode',
+  /** No Ready agent pod for five minutes. */
+  noAgent: 'NoAgent',
+} as const;
+
+export type UnreachableReason = (typeof UNREACHABLE_REASON)[keyof typeof UNREACHABLE_REASON];
+
+/** Reasons of Events. */
+export const EVENT_REASON = {
+  /** AppArmorProfile, Normal: a revision was published, or an earlier one was put in force again. */
+  published: 'Published',
+  /** AppArmorProfile, Warning: the review refused the spec. */
+  policyRefused: READY_REASON.policyRefused,
+  /** AppArmorProfile, Warning: the revision could not be stored. */
+  publishFailed: READY_REASON.publishFailed,
+  /** AppArmorProfile, Normal: every node that should and can hold the current revision does. */
+  ready: 'Ready',
+  /** AppArmorProfile, Warning: the first node failed, or nodes fail in a new way. */
+  loadFailed: 'LoadFailed',
+  /** AppArmorProfile, Warning: another object defines the same name, or a node reports that the name is taken. */
+  conflict: READY_REASON.conflict,
+  /** AppArmorProfile, Warning: there is no node to load it on. */
+  noEnforcingNode: READY_REASON.noEnforcingNode,
+  /** AppArmorProfile, Warning: no node matches. */
+  noMatchingNode: READY_REASON.noMatchingNode,
+  /** DaemonSet, Normal: created, or created again after it was deleted. */
+  created: 'Created',
+  /** DaemonSet, Normal: changed because the operator's configuration or version changed. */
+  updated: 'Updated',
+  /** DaemonSet, Warning: somebody's change was undone; the note says whose and what. */
+  putRight: 'PutRight',
+} as const;
+
+export type EventReason = (typeof EVENT_REASON)[keyof typeof EVENT_REASON];

@@ -1,0 +1,59 @@
+import type { AppArmorNode, AppArmorNodeStatusProblem } from '../../api/generated/index.ts';
+import type { OwnerReference } from '../../api/resources.ts';
+
+/** What the controller's cache keeps of an AppArmorNode. */
+export interface RowView {
+  name: string;
+  uid: string;
+  deleting: boolean;
+  owners: readonly OwnerReference[];
+  bootID: string;
+  /** Undefined until the agent has reported. */
+  enforcing: boolean | undefined;
+  reason: string;
+  message: string;
+  loaded: Readonly<Record<string, string>>;
+  problems: readonly AppArmorNodeStatusProblem[];
+}
+
+export function viewRow(row: AppArmorNode): RowView {
+  const { metadata, status } = row;
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    deleting: metadata.deletionTimestamp !== undefined,
+    owners: metadata.ownerReferences ?? [],
+    bootID: status?.bootID ?? '',
+    enforcing: status?.enforcing,
+    reason: status?.reason ?? '',
+    message: status?.message ?? '',
+    loaded: status?.loaded ?? {},
+    problems: status?.problems ?? [],
+  };
+}
+
+/**
+ * The names of AppArmorProfiles and profiles whose state on the node differs between two views of its row; 'all' where
+ * something changed that concerns every object.
+ */
+export function changedNames(now: RowView | undefined, before: RowView | undefined): 'all' | ReadonlySet<string> {
+  if (now === undefined || before === undefined) return 'all';
+  if (now.bootID !== before.bootID || now.enforcing !== before.enforcing || now.reason !== before.reason) return 'all';
+  const names = new Set<string>();
+  for (const name of new Set([...Object.keys(now.loaded), ...Object.keys(before.loaded)])) {
+    if (now.loaded[name] !== before.loaded[name]) names.add(name);
+  }
+  const keys = new Set(before.problems.map(problemKey));
+  for (const problem of now.problems) {
+    if (!keys.delete(problemKey(problem))) names.add(problem.object);
+  }
+  for (const problem of before.problems) {
+    if (keys.has(problemKey(problem))) names.add(problem.object);
+  }
+  return names;
+}
+
+function problemKey(problem: AppArmorNodeStatusProblem): string {
+  const { object, profile, revision, state, reason, message, line } = problem;
+  return JSON.stringify([object, profile, revision, state, reason, message, line]);
+}

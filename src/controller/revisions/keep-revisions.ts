@@ -1,0 +1,220 @@
+import type { AppArmorProfile } from '../../api/generated/index.ts';
+import { APPARMOR_PROFILE } from '../../api/resources.ts';
+import { EVENT_REASON } from '../../api/reasons.ts';
+import { canonicalJson } from '../../api/revision.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
+import { CONTROLLER_REVISIONS } from '../../kube/resource.ts';
+import type { Logger } from '../../log.ts';
+import type { Announce } from '../announce.ts';
+import { namesOwnedByOthers, type ProfileView } from '../profiles/profile-view.ts';
+import { judge, type Accepted } from '../profiles/verdict.ts';
+import { planRevisions, type RevisionAction } from './plan.ts';
+import { revisionMetadata, revisionObject } from './revision-object.ts';
+import type { ControllerRevision, RevisionView } from './revision-view.ts';
+
+/** Keeps the revisions of all objects; remembers what could not be stored, for one term of leadership. */
+export interface RevisionsKeeper {
+  keep(name: string, signal: AbortSignal): Promise<void>;
+  /** Why the object's revision could not be stored at the last try; undefined if it could. */
+  problem(name: string): string | undefined;
+  forget(name: string): void;
+}
+
+export interface RevisionParts {
+  client: KubeClient;
+  namespace: string;
+  logger: Logger;
+  announce: Announce;
+  profile(name: string): ProfileView | undefined;
+  profiles(): readonly ProfileView[];
+  revisionsOf(objectUid: string): readonly RevisionView[];
+  /** `problem(name)` says something else now. */
+  onProblem(name: string): void;
+}
+
+export function createRevisionsKeeper(parts: RevisionParts): RevisionsKeeper {
+  const problems = new Map<string, string>();
+
+  function note(name: string, problem: string | undefined): void {
+    if (problems.get(name) === problem) return;
+    if (problem === undefined) problems.delete(name);
+    else problems.set(name, problem);
+    parts.onProblem(name);
+  }
+
+  return {
+    async keep(name, signal) {
+      try {
+        await keepRevisions(name, parts, signal);
+        note(name, undefined);
+      } catch (error) {
+        if (!signal.aborted) note(name, error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    },
+    problem: (name) => problems.get(name),
+    forget(name) {
+      problems.delete(name);
+    },
+  };
+}
+
+/** One reconcile of an object's revisions. Throws KubeError; the caller retries. */
+async function keepRevisions(name: string, parts: RevisionParts, signal: AbortSignal): Promise<void> {
+  const profile = parts.profile(name);
+  // A deleted object's revisions belong to the garbage collector.
+  if (profile === undefined || profile.deleting) return;
+  const plan = planRevisions({
+    objectUid: profile.uid,
+    generation: profile.generation,
+    wanted: profile.verdict.kind === 'accepted' ? profile.verdict.hash : undefined,
+    revisions: parts.revisionsOf(profile.uid),
+  });
+  await act(plan.action, profile, parts, signal);
+  for (const revision of plan.remove) await removeOld(revision, parts, signal);
+}
+
+async function act(
+  action: RevisionAction,
+  profile: ProfileView,
+  parts: RevisionParts,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (action.kind) {
+    case 'none':
+      return;
+    case 'publish': {
+      const accepted = await readAgain(profile, parts, signal);
+      if (accepted === undefined) return;
+      await store(revisionObject(accepted.content, parts.namespace, action.sequence), parts, signal);
+      announcePublished(
+        profile,
+        accepted.hash,
+        accepted.warnings.map(({ message }) => message),
+        parts,
+      );
+      return;
+    }
+    case 'bump': {
+      const { revision, sequence } = action;
+      await putMetadata(
+        revision.name,
+        revision.uid,
+        revisionMetadata(profile, revision.hash, sequence),
+        sequence,
+        parts,
+        signal,
+      );
+      if (sequence !== revision.sequence) announcePublished(profile, revision.hash, [], parts);
+      return;
+    }
+  }
+}
+
+/**
+ * The texts, which the cache does not keep. Undefined if the object is no longer the one that was decided on: then the
+ * watch is about to say so, and that event brings the next reconcile.
+ */
+async function readAgain(
+  profile: ProfileView,
+  parts: RevisionParts,
+  signal: AbortSignal,
+): Promise<Accepted | undefined> {
+  const object = await parts.client
+    .get<AppArmorProfile>(APPARMOR_PROFILE, { name: profile.name }, { signal })
+    .catch(undefinedIfNotFound);
+  if (object?.metadata.uid !== profile.uid || object.metadata.generation !== profile.generation) return undefined;
+  const verdict = judge(object);
+  return verdict.kind === 'accepted' ? verdict : undefined;
+}
+
+async function store(revision: ControllerRevision, parts: RevisionParts, signal: AbortSignal): Promise<void> {
+  try {
+    await parts.client.create(CONTROLLER_REVISIONS, revision, { signal });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    await takeUp(revision, parts, signal);
+  }
+}
+
+/**
+ * There is a ControllerRevision of that name which the cache does not know under this object: just created, or somebody
+ * took its labels away. Its data cannot have been changed, the API server forbids that; one with other data is not ours.
+ */
+async function takeUp(wanted: ControllerRevision, parts: RevisionParts, signal: AbortSignal): Promise<void> {
+  const key = { namespace: parts.namespace, name: wanted.metadata.name };
+  const found = await parts.client.get<ControllerRevision>(CONTROLLER_REVISIONS, key, { signal });
+  const uid = found.metadata.uid ?? '';
+  if (canonicalJson(found.data) === canonicalJson(wanted.data)) {
+    const { labels = {}, annotations = {}, ownerReferences = [] } = wanted.metadata;
+    await putMetadata(key.name, uid, { labels, annotations, ownerReferences }, wanted.revision, parts, signal);
+    return;
+  }
+  parts.logger.warn('a ControllerRevision of this name holds something else and is replaced', { revision: key.name });
+  await parts.client.delete(CONTROLLER_REVISIONS, key, { uid, signal });
+  await parts.client.create(CONTROLLER_REVISIONS, wanted, { signal });
+}
+
+async function putMetadata(
+  name: string,
+  uid: string,
+  metadata: ReturnType<typeof revisionMetadata>,
+  sequence: number,
+  parts: RevisionParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = { namespace: parts.namespace, name };
+  await parts.client.mergePatch(
+    CONTROLLER_REVISIONS,
+    key,
+    { metadata: { uid, ...metadata }, revision: sequence },
+    { signal },
+  );
+}
+
+/** Only as the cache saw it: one whose sequence was raised meanwhile is in force and stays. */
+async function removeOld(revision: RevisionView, parts: RevisionParts, signal: AbortSignal): Promise<void> {
+  const { name, uid, resourceVersion } = revision;
+  try {
+    await parts.client.delete(
+      CONTROLLER_REVISIONS,
+      { namespace: parts.namespace, name },
+      { uid, resourceVersion, signal },
+    );
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+function announcePublished(
+  profile: ProfileView,
+  hash: string,
+  warnings: readonly string[],
+  parts: RevisionParts,
+): void {
+  const names = profile.verdict.kind === 'accepted' ? profile.verdict.profiles.join(', ') : '';
+  const warned = warnings.length === 0 ? '' : `; warnings: ${warnings.join('; ')}`;
+  parts.logger.info('published a revision', { object: profile.name, revision: hash, generation: profile.generation });
+  parts.announce(profile, {
+    type: 'Normal',
+    reason: EVENT_REASON.published,
+    action: 'Publish',
+    note: `revision ${hash} of generation ${profile.generation} is published to the nodes; it defines ${names}${warned}`,
+  });
+  for (const { profile: shared, owner } of namesOwnedByOthers(profile, parts.profiles())) {
+    parts.announce(profile, {
+      type: 'Warning',
+      reason: EVENT_REASON.conflict,
+      action: 'Publish',
+      note:
+        `the older AppArmorProfile ${owner} defines profile ${shared} too and owns the name: ` +
+        'nodes that load that one do not load this. Rename the profile in one of the texts, or delete one object',
+    });
+  }
+}
+
+function undefinedIfNotFound(error: unknown): undefined {
+  if (isNotFound(error)) return undefined;
+  throw error;
+}

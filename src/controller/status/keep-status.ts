@@ -1,0 +1,147 @@
+import type { AppArmorProfile, AppArmorProfileStatus } from '../../api/generated/index.ts';
+import { FIELD_MANAGER } from '../../api/names.ts';
+import { APPARMOR_PROFILE } from '../../api/resources.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { Clock } from '../../kube/clock.ts';
+import { isConflict, isNotFound } from '../../kube/errors.ts';
+import type { ReconcileResult } from '../../kube/work-queue.ts';
+import type { Announce } from '../announce.ts';
+import type { ProfileView } from '../profiles/profile-view.ts';
+import { revisionInForce, type RevisionView } from '../revisions/revision-view.ts';
+import type { NodeFacts } from './node-outcome.ts';
+import { paceWrite } from './pace.ts';
+import { statusEvents } from './status-events.ts';
+import { summarize } from './summarize.ts';
+
+export interface StatusParts {
+  client: KubeClient;
+  clock: Clock;
+  announce: Announce;
+  profile(name: string): ProfileView | undefined;
+  revisionsOf(objectUid: string): readonly RevisionView[];
+  nodes(): Iterable<NodeFacts>;
+  nodeCount(): number;
+  publishProblem(name: string): string | undefined;
+}
+
+/** Keeps the status of all objects; remembers what it wrote and when, for one term of leadership. */
+export interface StatusKeeper {
+  keep(name: string, signal: AbortSignal): Promise<ReconcileResult | undefined>;
+  forget(name: string): void;
+}
+
+interface Written {
+  uid: string;
+  atMs: number;
+  /** Stands in for the cache's until the watch has delivered it. */
+  status?: { summary: AppArmorProfileStatus; resourceVersion: string };
+}
+
+/** In a large cluster a summary looks at thousands of nodes, so one object's is made at most once in this time. */
+const MANY_NODES = 100;
+const SUMMARY_INTERVAL_MS = 1000;
+
+/** The watch delivers a write within milliseconds; one that was compacted away never comes by itself. */
+const AWAIT_OWN_WRITE_MS = 5000;
+
+export function createStatusKeeper(parts: StatusParts): StatusKeeper {
+  const written = new Map<string, Written>();
+  const computedAt = new Map<string, number>();
+
+  async function keep(name: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
+    const profile = parts.profile(name);
+    if (profile === undefined || profile.deleting) return undefined;
+    const nowMs = parts.clock.now();
+    const sinceSummary = nowMs - (computedAt.get(name) ?? -Infinity);
+    if (parts.nodeCount() >= MANY_NODES && sinceSummary < SUMMARY_INTERVAL_MS) {
+      return { requeueAfterMs: SUMMARY_INTERVAL_MS - sinceSummary };
+    }
+    computedAt.set(name, nowMs);
+    // The revision follows within milliseconds; one write says both. At first sight, and if it fails, it is said.
+    if (profile.status !== undefined && isBeingPublished(profile, parts)) return undefined;
+
+    const last = written.get(name);
+    const current = withOwnWrite(profile, last, nowMs);
+    const next = summaryOf(current, parts);
+    const pace = paceWrite({
+      stored: current.status,
+      next,
+      nodes: parts.nodeCount(),
+      sinceLastWriteMs: last?.uid === profile.uid ? nowMs - last.atMs : undefined,
+    });
+    if (pace.kind === 'same') return undefined;
+    if (pace.kind === 'later') return { requeueAfterMs: pace.inMs };
+
+    const resourceVersion = await write(current, next, parts, signal);
+    if (resourceVersion === undefined) return undefined;
+    written.set(name, { uid: profile.uid, atMs: nowMs, status: { summary: next, resourceVersion } });
+    for (const announcement of statusEvents(current.status, next)) parts.announce(profile, announcement);
+    return undefined;
+  }
+
+  return {
+    keep,
+    forget(name) {
+      written.delete(name);
+      computedAt.delete(name);
+    },
+  };
+}
+
+function summaryOf(profile: ProfileView, parts: StatusParts): AppArmorProfileStatus {
+  const publishProblem = parts.publishProblem(profile.name);
+  return summarize({
+    profile,
+    inForce: inForceOf(profile, parts),
+    nodes: parts.nodes(),
+    now: parts.clock.date(),
+    ...(publishProblem === undefined ? {} : { publishProblem }),
+  });
+}
+
+function inForceOf(profile: ProfileView, parts: StatusParts): RevisionView | undefined {
+  return revisionInForce(parts.revisionsOf(profile.uid).filter(({ deleting }) => !deleting));
+}
+
+function isBeingPublished(profile: ProfileView, parts: StatusParts): boolean {
+  if (profile.verdict.kind === 'refused' || parts.publishProblem(profile.name) !== undefined) return false;
+  return inForceOf(profile, parts)?.hash !== profile.verdict.hash;
+}
+
+/** The object with the status that we wrote last, while the cache has not seen that write. */
+function withOwnWrite(profile: ProfileView, last: Written | undefined, nowMs: number): ProfileView {
+  if (last?.status === undefined || last.uid !== profile.uid) return profile;
+  if (nowMs - last.atMs > AWAIT_OWN_WRITE_MS || !isOlder(profile.resourceVersion, last.status.resourceVersion)) {
+    delete last.status;
+    return profile;
+  }
+  return { ...profile, status: last.status.summary };
+}
+
+/** Kubernetes 1.35 made official what was true before: resourceVersions of one kind are comparable numbers. */
+function isOlder(left: string, right: string): boolean {
+  return left.length === right.length ? left < right : left.length < right.length;
+}
+
+/** Resolves with the new resourceVersion; undefined if the object is gone or is another one by now. */
+async function write(
+  profile: ProfileView,
+  status: AppArmorProfileStatus,
+  parts: StatusParts,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  // With the uid, a re-created object's status is never written from what the old one was.
+  const object = { metadata: { name: profile.name, uid: profile.uid }, status };
+  try {
+    const stored = await parts.client.apply<AppArmorProfile>(APPARMOR_PROFILE, object, {
+      fieldManager: FIELD_MANAGER.controller,
+      force: true,
+      subresource: 'status',
+      signal,
+    });
+    return stored.metadata.resourceVersion;
+  } catch (error) {
+    if (isNotFound(error) || isConflict(error)) return undefined;
+    throw error;
+  }
+}

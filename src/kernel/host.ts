@@ -1,0 +1,12 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Random id of the running boot, as in the Node's `status.nodeInfo.bootID`. Throws what the file system says. */
+export async function bootId(procRoot: string): Promise<string> {
+  return (await readFile(join(procRoot, 'sys/kernel/random/boot_id'), 'utf8')).trim();
+}
+
+/** Release of the running kernel, as `uname -r` prints it. Throws what the file system says. */
+export async function kernelRelease(procRoot: string): Promise<string> {
+  return (await readFile(join(procRoot, 'sys/kernel/osrelease'), 'utf8')).trim();
+}

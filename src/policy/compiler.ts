@@ -1,0 +1,77 @@
+import { createHash, type Hash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runLimited } from './limited-process.ts';
+
+export interface CompilerPaths {
+  /** apparmor_parser */
+  parser: string;
+  prlimit: string;
+  /** The folder of abi, abstractions and tunables: /etc/apparmor.d of the image, never the host's. */
+  basePath: string;
+  /** Folder of a kernel's features in securityfs, or an abi file. */
+  features: string;
+  /** In which a private scratch folder is made for each compile. */
+  workFolder: string;
+}
+
+export class ParserUnavailableError extends Error {
+  override readonly name = 'ParserUnavailableError';
+}
+
+/** The parser's version, as `4.1.0`. @throws ParserUnavailableError if it cannot be run. */
+export async function parserVersion(paths: CompilerPaths): Promise<string> {
+  const run = await runLimited({
+    command: paths.parser,
+    args: ['--version'],
+    folder: '/',
+    environment: { LC_ALL: 'C' },
+    wallClockMs: 10_000,
+    outputBytes: 4096,
+  }).catch((cause: unknown) => {
+    throw new ParserUnavailableError(`${paths.parser} cannot be started`, { cause });
+  });
+  const version = /version (\S+)/.exec(run.stdout.toString('utf8'))?.[1];
+  if (version !== undefined) return version;
+  throw new ParserUnavailableError(`${paths.parser} --version says: ${run.stderr.slice(0, 200)}`);
+}
+
+/**
+ * What makes the same text the same binary, apart from the features. No kernel, no cache, no configuration file of the machine,
+ * no worker process (-j0).
+ */
+export const COMPILE_OPTIONS: readonly string[] = [
+  '--config-file=/dev/null',
+  '--skip-kernel-load',
+  '--skip-cache',
+  '--skip-read-cache',
+  '--stdout',
+  '-j0',
+];
+
+/**
+ * A hash of everything besides the text and its mode that makes a compiled policy: parser, options, features, and the abi,
+ * abstractions and tunables. As long as it is the same, compiling again gives the same bytes.
+ */
+export async function compilerFingerprint(paths: CompilerPaths): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify(COMPILE_OPTIONS));
+  for (const path of [paths.parser, paths.features, paths.basePath]) await addTree(hash, path);
+  return hash.digest('hex');
+}
+
+/** Names and contents, each with its length in front so that no two trees run into the same bytes. Links are followed. */
+async function addTree(hash: Hash, path: string): Promise<void> {
+  const entry = await stat(path);
+  if (!entry.isDirectory()) {
+    const content = await readFile(path);
+    hash.update(`file ${content.length}\n`).update(content);
+    return;
+  }
+  const names = (await readdir(path)).toSorted();
+  hash.update(`folder ${names.length}\n`);
+  for (const name of names) {
+    hash.update(`${Buffer.byteLength(name)} ${name}\n`);
+    await addTree(hash, join(path, name));
+  }
+}

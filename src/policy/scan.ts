@@ -1,0 +1,305 @@
+import { positionsOf, type Position } from './position.ts';
+import { describeToken, type Token } from './token.ts';
+import { readTokens } from './tokens.ts';
+
+export type { Position } from './position.ts';
+
+export interface ScannedProfile {
+  /** As the kernel shows it: `parent//child` for children and hats. */
+  name: string;
+  /** Kernel name of the profile it stands in. */
+  parent?: string;
+  kind: 'profile' | 'hat';
+  /** As written; absent where only the name can attach. */
+  attachment?: string;
+  flags: readonly string[];
+  position: Position;
+  /** The first rule of its own (not of an include) that begins with `deny`. */
+  firstDeny?: Position;
+}
+
+export interface ScannedInclude {
+  path: string;
+  form: 'magic' | 'quoted' | 'bare';
+  ifExists: boolean;
+  position: Position;
+}
+
+/** What `abi` names: the parser opens it like an include. */
+export interface ScannedAbi {
+  path: string;
+  form: 'magic' | 'quoted' | 'bare';
+  position: Position;
+}
+
+export interface ScanProblem {
+  message: string;
+  position: Position;
+}
+
+export interface PolicyScan {
+  profiles: readonly ScannedProfile[];
+  includes: readonly ScannedInclude[];
+  abis: readonly ScannedAbi[];
+  /** What could not be read. The scan ends at the first one, as the parser does: what follows it is not known. */
+  problems: readonly ScanProblem[];
+}
+
+/**
+ * Which profiles a policy text defines and which files it includes, as far as the text alone tells: what an include brings
+ * in is not followed. Linear in the length of the text; never throws.
+ */
+export function scanPolicy(text: string): PolicyScan {
+  const position = positionsOf(text);
+  const scan: MutableScan = { profiles: [], includes: [], abis: [], problems: [] };
+  try {
+    readStatements(text, position, scan);
+  } catch (error) {
+    if (!(error instanceof UnreadablePolicy)) throw error;
+    scan.problems.push({ message: error.message, position: position(error.at) });
+  }
+  return scan;
+}
+
+interface MutableScan {
+  profiles: ScannedProfile[];
+  includes: ScannedInclude[];
+  abis: ScannedAbi[];
+  problems: ScanProblem[];
+}
+
+class UnreadablePolicy extends Error {
+  readonly at: number;
+  constructor(at: number, message: string) {
+    super(message);
+    this.at = at;
+  }
+}
+
+/** What an open brace belongs to. Blocks are those of `if`, `else` and of qualifiers (`audit deny { … }`). */
+interface Frame {
+  kind: 'profile' | 'condition' | 'block';
+  at: number;
+  profile: ScannedProfile;
+}
+
+interface Header {
+  kind: 'profile' | 'hat';
+  at: number;
+  nameAt: number;
+  name: string;
+}
+
+/**
+ * Kernel names of children repeat their parents': without a bound, a text of 512 KiB can spell out gigabytes of names. Two
+ * parents of the longest allowed name fit.
+ */
+const LONGEST_PARENT_NAME = 512;
+
+/** No policy is known that needs more than five; the parser's own stack ends at some thousands. */
+const MOST_NESTED = 64;
+
+const QUALIFIERS: ReadonlySet<string> = new Set(['audit', 'allow', 'deny', 'prompt', 'owner', 'other', 'user']);
+
+function readStatements(text: string, position: (at: number) => Position, scan: MutableScan): void {
+  const source = readTokens(text);
+  const frames: Frame[] = [];
+  /** Whether the last statement was the block of an `if`, which alone an `else` may follow. */
+  let afterCondition = false;
+
+  const tokens = {
+    next(): Token {
+      for (;;) {
+        const token = source.next();
+        if (token.kind === 'unreadable') throw new UnreadablePolicy(token.at, token.message);
+        if (token.kind === 'abi') scan.abis.push({ path: token.path, form: token.form, position: position(token.at) });
+        if (token.kind !== 'include') return token;
+        const { path, form, ifExists } = token;
+        scan.includes.push({ path, form, ifExists, position: position(token.at) });
+      }
+    },
+  };
+
+  for (;;) {
+    const token = tokens.next();
+    const frame = frames.at(-1);
+    if (frames.length > MOST_NESTED) throw new UnreadablePolicy(token.at, 'blocks are nested too deeply');
+    const isElse = token.kind === 'word' && token.text === 'else' && afterCondition;
+    afterCondition = false;
+    if (frame === undefined) {
+      if (token.kind === 'eof') return;
+      readTopLevel(token);
+    } else if (token.kind === 'close') {
+      frames.pop();
+      afterCondition = frame.kind === 'condition';
+    } else if (isElse) {
+      readElse(frame);
+    } else {
+      readInBody(token, frame);
+    }
+  }
+
+  function readTopLevel(token: Token): void {
+    if (token.kind === 'profile' || token.kind === 'hat') {
+      return openProfile({ kind: token.kind, at: token.at, nameAt: token.nameAt, name: token.name.value }, undefined);
+    }
+    if (token.kind === 'id') {
+      return openProfile({ kind: 'profile', at: token.at, nameAt: token.at, name: token.word.value }, undefined);
+    }
+    if (token.kind === 'variable' || token.kind === 'boolean') return readAssignment(token);
+    if (token.kind === 'close') throw new UnreadablePolicy(token.at, "'}' without a '{' before it");
+    if (token.kind === 'word' && ['abi', 'alias', 'rewrite'].includes(token.text)) return readRule(token);
+    if (token.kind === 'word') {
+      throw new UnreadablePolicy(
+        token.at,
+        `'${token.text}' cannot stand outside a profile; a profile begins with 'profile NAME {'`,
+      );
+    }
+    throw new UnreadablePolicy(token.at, `${describeToken(token)} cannot stand outside a profile`);
+  }
+
+  function readAssignment(variable: { at: number; text: string }): void {
+    const token = tokens.next();
+    if (token.kind === 'assign' && token.values > 0) return;
+    throw new UnreadablePolicy(variable.at, `expected '=' or '+=' and a value after ${variable.text}`);
+  }
+
+  function readInBody(token: Token, frame: Frame): void {
+    switch (token.kind) {
+      case 'eof':
+        throw new UnreadablePolicy(frame.at, `the '{' of ${frame.profile.name} is never closed`);
+      case 'profile':
+      case 'hat':
+        return openProfile({ kind: token.kind, at: token.at, nameAt: token.nameAt, name: token.name.value }, frame);
+      case 'open':
+        frames.push({ kind: 'block', at: token.at, profile: frame.profile });
+        return;
+      case 'end':
+        throw new UnreadablePolicy(token.at, "',' without a rule before it");
+      case 'word':
+        if (token.text === 'if') return readCondition(token, frame);
+        if (token.text === 'else') throw new UnreadablePolicy(token.at, "'else' without 'if { … }' before it");
+        return readQualified(token, frame);
+      case 'boolean':
+        return readAssignment(token);
+      case 'variable':
+        return readVariableRule(token);
+      case 'condition':
+        return token.name === 'priority' ? readQualified(tokens.next(), frame) : readRule(token);
+      case 'id':
+      case 'assign':
+      case 'list':
+      case 'include':
+      case 'abi':
+      case 'arrow':
+      case 'close':
+      case 'unreadable':
+        return readRule(token);
+    }
+  }
+
+  /** `@{X} rw,`; newer parsers also know `@{X} = …` inside a profile. */
+  function readVariableRule(variable: { at: number }): void {
+    const token = tokens.next();
+    if (token.kind === 'assign') return;
+    readRuleFrom(token, variable.at);
+  }
+
+  /** `audit deny /x w,` or `audit deny { … }`. */
+  function readQualified(first: Token, frame: Frame): void {
+    let token = first;
+    while ((token.kind === 'word' && QUALIFIERS.has(token.text)) || isPriority(token)) {
+      if (token.kind === 'word' && token.text === 'deny') frame.profile.firstDeny ??= position(token.at);
+      token = tokens.next();
+    }
+    if (token.kind === 'open') frames.push({ kind: 'block', at: token.at, profile: frame.profile });
+    else readRuleFrom(token, first.at);
+  }
+
+  function readCondition(condition: Token, frame: Frame): void {
+    for (let parts = 0; ; parts += 1) {
+      const token = tokens.next();
+      if (token.kind === 'open' && parts > 0) {
+        frames.push({ kind: 'condition', at: token.at, profile: frame.profile });
+        return;
+      }
+      const isWord = token.kind === 'word' && ['not', 'defined', 'and', 'or'].includes(token.text);
+      if (isWord || ['variable', 'boolean', 'id', 'list', 'condition'].includes(token.kind)) continue;
+      throw new UnreadablePolicy(condition.at, "expected a condition and '{' after 'if'");
+    }
+  }
+
+  function readElse(frame: Frame): void {
+    const token = tokens.next();
+    if (token.kind === 'word' && token.text === 'if') return readCondition(token, frame);
+    if (token.kind !== 'open') throw new UnreadablePolicy(token.at, "expected '{' or 'if' after 'else'");
+    frames.push({ kind: 'block', at: token.at, profile: frame.profile });
+  }
+
+  function readRule(first: Token): void {
+    readRuleFrom(tokens.next(), first.at);
+  }
+
+  /** To the comma that ends the rule which began at `start`. */
+  function readRuleFrom(first: Token, start: number): void {
+    for (let token = first; token.kind !== 'end'; token = tokens.next()) {
+      if (token.kind === 'open') {
+        throw new UnreadablePolicy(
+          token.at,
+          "'{' inside a rule: a ',' is missing before it, or 'profile' in front of a name",
+        );
+      }
+      if (token.kind === 'close' || token.kind === 'eof' || token.kind === 'profile' || token.kind === 'hat') {
+        throw new UnreadablePolicy(start, "the rule does not end with ','");
+      }
+    }
+  }
+
+  /** `NAME ATTACHMENT? xattrs=(…)? flags=(…)? {`, from behind the name. */
+  function openProfile(header: Header, outer: Frame | undefined): void {
+    const parent = outer?.profile.name;
+    if (parent !== undefined && parent.length > LONGEST_PARENT_NAME) {
+      throw new UnreadablePolicy(header.at, 'the profiles are nested too deeply, or their names too long');
+    }
+    if (outer !== undefined && outer.kind !== 'profile') {
+      throw new UnreadablePolicy(header.at, 'a profile inside if, else or a rule block: the parser may drop it');
+    }
+    let token = tokens.next();
+    let attachment: string | undefined;
+    if (token.kind === 'id' || token.kind === 'variable') {
+      attachment = token.kind === 'id' ? token.word.value : token.text;
+      token = tokens.next();
+    } else if (token.kind === 'word') {
+      throw new UnreadablePolicy(
+        token.at,
+        `expected '{', flags or an attachment after the name of the profile, not '${token.text}'; a name with blanks needs quotes`,
+      );
+    }
+    if (token.kind === 'condition' && token.name === 'xattrs') token = tokens.next();
+    let flags: readonly string[] = [];
+    if (token.kind === 'list' || (token.kind === 'condition' && token.name === 'flags')) {
+      flags = token.values;
+      token = tokens.next();
+    }
+    if (token.kind !== 'open') throw new UnreadablePolicy(token.at, missingBrace(header, token));
+    const profile: ScannedProfile = {
+      name: parent === undefined ? header.name : `${parent}//${header.name}`,
+      kind: header.kind,
+      flags,
+      position: position(header.nameAt),
+      ...(parent === undefined ? {} : { parent }),
+      ...(attachment === undefined ? {} : { attachment }),
+    };
+    scan.profiles.push(profile);
+    frames.push({ kind: 'profile', at: token.at, profile });
+  }
+}
+
+function isPriority(token: Token): boolean {
+  return token.kind === 'condition' && token.name === 'priority';
+}
+
+function missingBrace(header: Header, token: Token): string {
+  if (header.name.includes('{')) return `'${header.name}' is read as the name of the profile; write a blank before '{'`;
+  return `expected '{' to begin the profile, not ${describeToken(token)}`;
+}

@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { kubectl } from './operator.ts';
+
+const NAMESPACE = 'apparmor-operator';
+
+describe('what the operator says of itself', () => {
+  const parts = [
+    { component: 'agent', port: 8081, metric: 'apparmor_agent_profiles_loaded' },
+    { component: 'controller', port: 8080, metric: 'apparmor_controller_' },
+  ];
+
+  for (const { component, port, metric } of parts) {
+    it(`the ${component} answers /healthz, /readyz and /metrics`, async () => {
+      for (const pod of await podsOf(component)) {
+        for (const [path, expected] of [
+          ['healthz', 'ok'],
+          ['readyz', 'ok'],
+          ['metrics', metric],
+        ] as const) {
+          const answer = await kubectl(['get', '--raw', `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:${port}/proxy/${path}`]);
+          expect(answer, `${pod} /${path}`).to.contain(expected);
+        }
+      }
+    });
+
+    it(`the ${component} logs JSON with time, level, message and component, and no policy text`, async () => {
+      for (const pod of await podsOf(component)) {
+        const log = await kubectl(['logs', '-n', NAMESPACE, pod]);
+        const lines = log.trim().split('\n');
+        expect(lines).not.to.be.empty;
+        for (const line of lines) {
+          const entry = JSON.parse(line) as Record<string, unknown>;
+          expect(entry, line).to.include.keys('time', 'level', 'message', 'component');
+        }
+        expect(log).not.to.contain('deny /');
+      }
+    });
+  }
+
+  it('emits Events on the object that say what happened', async () => {
+    const events = JSON.parse(await kubectl(['get', 'events.events.k8s.io', '-n', 'default', '-o', 'json'])) as {
+      items: { regarding: { kind: string }; reason: string; note: string }[];
+    };
+    const ours = events.items.filter(({ regarding }) => regarding.kind === 'AppArmorProfile');
+    expect(ours.map(({ reason }) => reason)).to.include.members(['Published', 'PolicyRefused']);
+    for (const { note } of ours) expect(note).to.have.length.greaterThan(10);
+  });
+});
+
+async function podsOf(component: string): Promise<string[]> {
+  const names = await kubectl([
+    'get', 'pods', '-n', NAMESPACE, '-l', `app.kubernetes.io/component=${component}`,
+    '-o', 'jsonpath={.items[*].metadata.name}',
+  ]);
+  const pods = names.trim().split(' ').filter((name) => name !== '');
+  expect(pods, `pods of the ${component}`).not.to.be.empty;
+  return pods;
+}

@@ -1,0 +1,155 @@
+import type { AppArmorNode, AppArmorProfile, AppArmorProfileSpec } from '../../src/api/generated/index.ts';
+import type { TestNode } from '../testbed/cluster.ts';
+import { waitFor } from '../testbed/process.ts';
+import { workloadImage } from '../testbed/workload-image.ts';
+import { cluster } from './fixture.ts';
+
+/** How long a condition may take on a node under software emulation before the test fails. */
+export const DEADLINE_MS = 90_000;
+
+/** Runs kubectl on the cluster and returns what it prints. Throws with its message when it fails. */
+export async function kubectl(args: readonly string[], input?: string): Promise<string> {
+  const { stdout, stderr, code } = await tryKubectl(args, input);
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`);
+  return stdout;
+}
+
+/** The same for calls that are meant to fail. */
+export async function tryKubectl(
+  args: readonly string[],
+  input?: string,
+): Promise<{ stdout: string; stderr: string; code: number }> {
+  return cluster().controlPlane.kubectl(args, input === undefined ? {} : { input });
+}
+
+/** Applies an AppArmorProfile as a user would. */
+export async function applyProfile(name: string, spec: AppArmorProfileSpec): Promise<void> {
+  const object = { apiVersion: 'apparmor-operator.dev/v1alpha1', kind: 'AppArmorProfile', metadata: { name }, spec };
+  await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(object));
+}
+
+export async function getProfile(name: string): Promise<AppArmorProfile> {
+  return JSON.parse(await kubectl(['get', 'apparmorprofile', name, '-o', 'json'])) as AppArmorProfile;
+}
+
+/** Waits until the object's status speaks of its current generation and fulfils the condition. */
+export async function profileWhen(
+  name: string,
+  what: string,
+  condition: (profile: AppArmorProfile) => boolean,
+): Promise<AppArmorProfile> {
+  let last: AppArmorProfile | undefined;
+  try {
+    return await waitFor(`${name}: ${what}`, { deadlineMs: DEADLINE_MS, intervalMs: 300 }, async () => {
+      last = await getProfile(name);
+      return last.status?.observedGeneration === last.metadata?.generation && condition(last) ? last : undefined;
+    });
+  } catch (error) {
+    throw new Error(`${name}: ${what}: not so; its status: ${JSON.stringify(last?.status)}`, { cause: error });
+  }
+}
+
+export function isReady(profile: AppArmorProfile): boolean {
+  return conditionOf(profile, 'Ready')?.status === 'True';
+}
+
+export function conditionOf(profile: AppArmorProfile, type: string) {
+  return profile.status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Waits for Ready and returns the object. */
+export async function profileReady(name: string): Promise<AppArmorProfile> {
+  return profileWhen(name, 'Ready', isReady);
+}
+
+export async function getNodeReport(node: TestNode): Promise<AppArmorNode> {
+  return JSON.parse(await kubectl(['get', 'apparmornode', node.name, '-o', 'json'])) as AppArmorNode;
+}
+
+export async function nodeReportWhen(
+  node: TestNode,
+  what: string,
+  condition: (report: AppArmorNode) => boolean,
+): Promise<AppArmorNode> {
+  return waitFor(`${node.name}: ${what}`, { deadlineMs: DEADLINE_MS, intervalMs: 300 }, async () => {
+    const report = await getNodeReport(node);
+    return condition(report) ? report : undefined;
+  });
+}
+
+/** What a node's kernel holds: `NAME (mode)` of its list, by name. Asked in the node, past every part of ours. */
+export async function kernelProfiles(node: TestNode): Promise<Map<string, string>> {
+  const { stdout } = await inNode(node, 'cat /sys/kernel/security/apparmor/profiles');
+  return new Map(
+    stdout
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const cut = line.lastIndexOf(' (');
+        return [line.slice(0, cut), line.slice(cut + 2, -1)];
+      }),
+  );
+}
+
+/** SHA-256 of the bytes that a profile was loaded from, as the node's kernel tells it. */
+export async function kernelHash(node: TestNode, profile: string): Promise<string> {
+  const script = `cd /sys/kernel/security/apparmor/policy/profiles && for d in *; do [ "$(cat "$d/name")" = '${profile}' ] && cat "$d/raw_sha256"; done; :`;
+  return (await inNode(node, script)).stdout.trim();
+}
+
+/** Runs a script as root in a node; throws when it fails. */
+export async function inNode(node: TestNode, script: string): Promise<{ stdout: string; stderr: string }> {
+  const result = await node.run(script);
+  if (result.code !== 0) throw new Error(`${node.name}: ${script}: exit ${result.code}: ${result.stderr}`);
+  return result;
+}
+
+export interface PodOptions {
+  name: string;
+  node?: TestNode;
+  profile?: string;
+  command?: readonly string[];
+}
+
+/** Starts a pod of the test namespace and waits until it runs. */
+export async function runPod(options: PodOptions): Promise<void> {
+  await createPod(options);
+  await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', `pod/${options.name}`, '--timeout=90s']);
+}
+
+export async function createPod({ name, node, profile, command = ['sleep', '100000'] }: PodOptions): Promise<void> {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: POD_NAMESPACE },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      ...(node === undefined ? {} : { nodeName: node.name }),
+      containers: [
+        {
+          name: 'main',
+          image: workloadImage,
+          imagePullPolicy: 'Never',
+          command,
+          ...(profile === undefined
+            ? {}
+            : { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: profile } } }),
+        },
+      ],
+    },
+  };
+  await kubectl(['create', '-f', '-'], JSON.stringify(pod));
+}
+
+export const POD_NAMESPACE = 'node-tests';
+
+/** Runs a command in a pod; its failure is for the caller to judge. */
+export async function inPod(pod: string, command: readonly string[]): Promise<{ code: number; stderr: string }> {
+  return tryKubectl(['exec', '-n', POD_NAMESPACE, pod, '--', ...command]);
+}
+
+/** The AppArmor label of a pod's first process, as the kernel knows it: `NAME (mode)` or `unconfined`. */
+export async function confinementOf(pod: string): Promise<string> {
+  return (await kubectl(['exec', '-n', POD_NAMESPACE, pod, '--', 'cat', '/proc/1/attr/current'])).trim();
+}

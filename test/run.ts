@@ -1,0 +1,192 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { measureCoverage } from './coverage.ts';
+import type { LevelCounts } from './level.ts';
+import { defaultCacheFolder, formatElapsed } from './testbed/cache.ts';
+import { ensurePrerequisites, PrerequisiteError } from './testbed/prerequisites.ts';
+import { interruption, InterruptedError, start, type OwnedProcess, type ProcessOptions } from './testbed/process.ts';
+
+/** `make test`: LEVEL (one, or several with commas; default all) and GREP (part of a title) pick what runs. */
+async function main(): Promise<void> {
+  const signal = interruption();
+  const folder = await makeRunFolder();
+  try {
+    const levels = chosenLevels(process.env['LEVEL'] ?? '');
+    const results = await runLevels({ levels, grep: process.env['GREP'] || undefined, folder, signal });
+    process.exitCode = summarize(results);
+  } catch (error) {
+    const expected = error instanceof PrerequisiteError || error instanceof InterruptedError;
+    console.error(expected ? error.message : error);
+    process.exitCode = error instanceof InterruptedError ? 130 : 1;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const runFolderName = /^apparmor-operator-test-(\d+)-/;
+
+/** Named by this process's id, so that what a killed run left can be told from a run beside this one. */
+async function makeRunFolder(): Promise<string> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = runFolderName.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  return mkdtemp(join(tmpdir(), `apparmor-operator-test-${process.pid}-`));
+}
+
+const allLevels = ['lint', 'types', 'unit', 'cluster', 'node'] as const;
+type Level = (typeof allLevels)[number];
+
+interface Plan {
+  levels: readonly Level[];
+  grep: string | undefined;
+  /** For everything that this run leaves, removed at its end. */
+  folder: string;
+  signal: AbortSignal;
+}
+
+interface LevelResult extends LevelCounts {
+  level: string;
+  elapsedMs: number;
+}
+
+const project = join(import.meta.dirname, '..');
+
+function chosenLevels(text: string): readonly Level[] {
+  const names = text.split(/[\s,]+/).filter((name) => name !== '');
+  const unknown = names.find((name) => !allLevels.some((level) => level === name));
+  if (unknown !== undefined) throw new PrerequisiteError([`LEVEL=${unknown}: the levels are ${allLevels.join(', ')}`]);
+  return names.length === 0 ? allLevels : allLevels.filter((level) => names.includes(level));
+}
+
+async function runLevels(plan: Plan): Promise<LevelResult[]> {
+  const { levels, signal } = plan;
+  const purpose = (['node', 'cluster'] as const).find((level) => levels.includes(level)) ?? 'unit';
+  const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
+  await ensurePrerequisites(purpose, cache, process.env['PATH'] ?? '');
+
+  const preparation = levels.includes('node') ? startPreparation(plan) : undefined;
+  try {
+    const results: LevelResult[] = [];
+    for (const level of levels) {
+      console.log(`\n=== ${level}`);
+      const started = performance.now();
+      const counts = await runLevel(level, plan, preparation);
+      signal.throwIfAborted();
+      results.push({ level, ...counts, elapsedMs: performance.now() - started });
+    }
+    return results;
+  } finally {
+    await preparation?.stop();
+  }
+}
+
+/** Makes what the node tests need while earlier levels run; with low priority, since there may be two cores only. */
+function startPreparation(plan: Plan): OwnedProcess {
+  const main = join(import.meta.dirname, 'testbed/main.ts');
+  return start('nice', ['-n', '10', process.execPath, main, 'prepare'], {
+    ...owned(plan),
+    name: 'preparation',
+    onOutput: (text) => process.stdout.write(text.replaceAll(/^(?=.)/gm, '[prepare] ')),
+  });
+}
+
+async function runLevel(level: Level, plan: Plan, preparation: OwnedProcess | undefined): Promise<LevelCounts> {
+  switch (level) {
+    case 'lint':
+      return both(
+        await check(plan, 'oxlint', '--type-aware', '--deny-warnings'),
+        await check(plan, 'oxfmt', '--check'),
+      );
+    case 'types':
+      return check(plan, 'tsc', '--noEmit');
+    case 'unit':
+      return runUnit(plan);
+    case 'cluster':
+      return runMocha(level, plan);
+    case 'node':
+      if (preparation !== undefined && !(await succeeded(preparation))) {
+        console.log('what the node tests need could not be prepared, see [prepare] above');
+        return failedOnce;
+      }
+      return runMocha(level, plan);
+    default:
+      return level satisfies never;
+  }
+}
+
+const passedOnce: LevelCounts = { passed: 1, failed: 0, skipped: 0 };
+const failedOnce: LevelCounts = { passed: 0, failed: 1, skipped: 0 };
+
+function both(one: LevelCounts, other: LevelCounts): LevelCounts {
+  return one.failed + other.failed === 0 ? passedOnce : failedOnce;
+}
+
+async function check(plan: Plan, tool: string, ...args: readonly string[]): Promise<LevelCounts> {
+  const child = start(join(project, 'node_modules/.bin', tool), args, shown(plan, tool));
+  return (await succeeded(child)) ? passedOnce : failedOnce;
+}
+
+const leastPureCoverage = 95;
+
+async function runUnit(plan: Plan): Promise<LevelCounts> {
+  const folder = join(plan.folder, 'coverage');
+  const counts = await runMocha('unit', plan, { NODE_V8_COVERAGE: folder });
+  if (plan.grep !== undefined || plan.signal.aborted) return counts;
+
+  const { pure, report } = await measureCoverage(project, folder);
+  console.log(`line coverage by the unit tests\n${report.join('\n')}`);
+  const enough = pure >= leastPureCoverage;
+  console.log(`pure modules together: ${pure.toFixed(1)} %, at least ${leastPureCoverage} % are wanted`);
+  return { ...counts, passed: counts.passed + Number(enough), failed: counts.failed + Number(!enough) };
+}
+
+async function runMocha(level: Level, plan: Plan, env: Record<string, string> = {}): Promise<LevelCounts> {
+  const file = join(plan.folder, `${level}.json`);
+  const args = [join(import.meta.dirname, 'level.ts'), level, file, ...(plan.grep === undefined ? [] : [plan.grep])];
+  const child = start(process.execPath, args, { ...shown(plan, level), env: { ...env, TMPDIR: plan.folder } });
+  await child.exited;
+  try {
+    const counts = JSON.parse(await readFile(file, 'utf8')) as LevelCounts;
+    if (counts.passed + counts.failed > 0) return counts;
+    console.log(`the ${level} tests: none ran`);
+    return { ...counts, failed: 1 };
+  } catch {
+    console.log(`the ${level} tests did not come to their end`);
+    return failedOnce;
+  }
+}
+
+/** Stopped tests get the time to end what they started: virtual machines, network namespaces. */
+function owned(plan: Plan): ProcessOptions {
+  return { cwd: project, signal: plan.signal, graceMs: 60_000 };
+}
+
+function shown(plan: Plan, name: string): ProcessOptions {
+  return { ...owned(plan), name, onOutput: (text) => process.stdout.write(text) };
+}
+
+async function succeeded(child: OwnedProcess): Promise<boolean> {
+  return (await child.exited).code === 0;
+}
+
+/** Prints the levels and, as the last line, the sums. Returns the exit code: 0 only if all ran and all passed. */
+function summarize(results: readonly LevelResult[]): number {
+  console.log('');
+  for (const result of results) {
+    console.log(`${result.level.padEnd(8)} ${describeCounts(result)} in ${formatElapsed(result.elapsedMs)}`);
+  }
+  const sum = (of: (counts: LevelCounts) => number): number => results.reduce((total, each) => total + of(each), 0);
+  const total = { passed: sum((r) => r.passed), failed: sum((r) => r.failed), skipped: sum((r) => r.skipped) };
+  console.log(describeCounts(total));
+  return total.failed === 0 && total.skipped === 0 && total.passed > 0 ? 0 : 1;
+}
+
+function describeCounts({ passed, failed, skipped }: LevelCounts): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+await main();

@@ -1,0 +1,60 @@
+import { expect } from 'chai';
+import { planRevisions } from '../../../../src/controller/revisions/plan.ts';
+import type { RevisionView } from '../../../../src/controller/revisions/revision-view.ts';
+import { revisionView } from '../objects.ts';
+
+const at = (hash: string, sequence: number, more: Partial<RevisionView> = {}): RevisionView =>
+  revisionView({ hash, sequence, ...more });
+
+/** `publish 3`, `bump b 7`, `none`; then the hashes that are removed. */
+function planned(generation: number, wanted: string | undefined, revisions: RevisionView[]): string[] {
+  const { action, remove } = planRevisions({ objectUid: 'uid-web', generation, wanted, revisions });
+  const removed = remove.map(({ hash }) => `remove ${hash}`);
+  switch (action.kind) {
+    case 'none':
+      return ['none', ...removed];
+    case 'publish':
+      return [`publish ${action.sequence}`, ...removed];
+    case 'bump':
+      return [`bump ${action.revision.hash} ${action.sequence}`, ...removed];
+  }
+}
+
+describe('planRevisions', () => {
+  for (const [title, generation, wanted, revisions, expected] of [
+    ['the first content is published', 1, 'a', [], ['publish 1']],
+    ['a new content is published with its generation', 5, 'b', [at('a', 1)], ['publish 5']],
+    ['what is in force stays, whatever the generation', 9, 'a', [at('a', 1)], ['none']],
+    ['an earlier content is put in force again', 3, 'a', [at('a', 1), at('b', 2)], ['bump a 3']],
+    ['the sequence is higher than any other', 1, 'b', [at('a', 4)], ['publish 5']],
+    ['two of one sequence are told apart', 2, 'a', [at('a', 2), at('b', 2)], ['bump a 3']],
+    ['a refused spec publishes nothing', 3, undefined, [at('a', 1), at('b', 2)], ['none']],
+    ['nothing was ever accepted', 1, undefined, [], ['none']],
+    ['one being deleted does not count', 2, 'a', [at('a', 1, { deleting: true })], ['publish 2']],
+    ['a lost owner is put right', 2, 'a', [at('a', 1, { owners: [] })], ['bump a 1']],
+    ['three old ones stay', 4, 'd', [at('a', 1), at('b', 2), at('c', 3), at('d', 4)], ['none']],
+    [
+      'older ones go, the oldest first',
+      6,
+      'f',
+      [at('e', 5), at('a', 1), at('b', 2), at('c', 3), at('d', 4), at('f', 6)],
+      ['none', 'remove a', 'remove b'],
+    ],
+    [
+      'the wanted one never goes, however old',
+      6,
+      'a',
+      [at('a', 1), at('b', 2), at('c', 3), at('d', 4), at('e', 5), at('f', 5)],
+      ['bump a 6', 'remove b'],
+    ],
+    [
+      'a refused spec removes none that is in force',
+      7,
+      undefined,
+      [at('a', 1), at('b', 2), at('c', 3), at('d', 4), at('e', 5)],
+      ['none', 'remove a'],
+    ],
+  ] as const) {
+    it(title, () => expect(planned(generation, wanted, [...revisions])).to.deep.equal(expected));
+  }
+});

@@ -1,0 +1,113 @@
+import { expect } from 'chai';
+import { scanPolicy } from '../../../src/policy/scan.ts';
+import { READABLE, UNREADABLE } from './policy-texts.ts';
+
+function names(text: string): readonly string[] {
+  return scanPolicy(text).profiles.map(({ name }) => name);
+}
+
+function problem(text: string): string | undefined {
+  const { problems } = scanPolicy(text);
+  expect(problems.length).to.be.at.most(1);
+  const first = problems[0];
+  return first && `${first.position.line}:${first.position.column} ${first.message}`;
+}
+
+describe('scanPolicy', () => {
+  describe('reads', () => {
+    for (const [title, text, expected] of READABLE) {
+      it(title, () => {
+        expect(problem(text)).to.equal(undefined);
+        expect(names(text)).to.deep.equal(expected);
+      });
+    }
+  });
+
+  describe('does not pretend to read', () => {
+    for (const [title, text, expected] of UNREADABLE) {
+      it(title, () => {
+        expect(problem(text)).to.equal(expected);
+      });
+    }
+  });
+
+  it('tells what stands in the header, and where', () => {
+    const text =
+      '# x\n  profile "a b" /usr/bin/{x,y}\n    flags=(attach_disconnected,\n      complain) {\n    audit deny /x w,\n    deny /y w,\n    ^H flags=(audit) { }\n}\n';
+    expect(scanPolicy(text).profiles).to.deep.equal([
+      {
+        name: 'a b',
+        kind: 'profile',
+        attachment: '/usr/bin/{x,y}',
+        flags: ['attach_disconnected', 'complain'],
+        position: { line: 2, column: 11 },
+        firstDeny: { line: 5, column: 11 },
+      },
+      { name: 'a b//H', parent: 'a b', kind: 'hat', flags: ['audit'], position: { line: 7, column: 6 } },
+    ]);
+  });
+
+  it('takes a variable as attachment as it is written', () => {
+    const text = 'profile a @{exec} { }\nprofile b @{exec}/c { }';
+    expect(scanPolicy(text).profiles.map(({ attachment }) => attachment)).to.deep.equal(['@{exec}', '@{exec}/c']);
+  });
+
+  it('counts a deny inside a block for its profile', () => {
+    expect(scanPolicy('profile a { audit deny { /x w, } }').profiles[0]?.firstDeny).to.deep.equal({
+      line: 1,
+      column: 19,
+    });
+  });
+
+  for (const text of ['', '\n', '# profile a { }\n#profile b {}', '@{A} = profile b { }']) {
+    it(`finds nothing in ${JSON.stringify(text)}`, () => {
+      expect(scanPolicy(text)).to.deep.equal({ profiles: [], includes: [], abis: [], problems: [] });
+    });
+  }
+
+  it('reads a list of values in a condition, and an escaped quote that nothing else ends', () => {
+    expect(problem('profile a { unix peer=(label=(a "b c") addr=x), }')).to.equal(undefined);
+    expect(names('profile "a\\" { }')).to.deep.equal(['a\\']);
+  });
+
+  it('keeps what it read before a problem', () => {
+    expect(names('profile a { file, }\nprofile b {')).to.deep.equal(['a', 'b']);
+  });
+
+  const INCLUDES: readonly [text: string, path: string, form: string, ifExists: boolean][] = [
+    ['include <tunables/global>\n', 'tunables/global', 'magic', false],
+    ['#include <tunables/global>', 'tunables/global', 'magic', false],
+    ['  #include  "a b"', 'a b', 'quoted', false],
+    ['include a/b\n', 'a/b', 'bare', false],
+    ['include if exists <local/x>\n', 'local/x', 'magic', true],
+    ['#include if exists "x"\n', 'x', 'quoted', true],
+    ['include  if\texists  x\n', 'x', 'bare', true],
+    ['include if existsx\n', 'if', 'bare', false],
+    ['include <"a b">\n', 'a b', 'magic', false],
+    ['include < a b >\n', 'a b', 'magic', false],
+    ['include\t\n <a>\n', 'a', 'magic', false],
+    ['#includes are read by the parser too', 's', 'bare', false],
+  ];
+  for (const [text, path, form, ifExists] of INCLUDES) {
+    it(`finds the include of ${JSON.stringify(text)}`, () => {
+      const position = { line: 1, column: text.search(/\S/) + 1 };
+      expect(scanPolicy(text).includes[0]).to.deep.equal({ path, form, ifExists, position });
+    });
+  }
+
+  it('finds includes inside profiles, and none in other words', () => {
+    const text =
+      'profile a {\n  #include <x>\n  include if exists <y>\n  # include <z>\n  capability include,\n /q r, # include <z>\n}';
+    expect(scanPolicy(text).includes.map(({ path }) => path)).to.deep.equal(['x', 'y']);
+    expect(scanPolicy(text).problems).to.deep.equal([]);
+  });
+
+  it('finds the files of abi rules, also inside profiles', () => {
+    const text = 'abi <abi/4.0>,\nprofile a {\n  abi "/x",\n  abi y,\n}';
+    expect(scanPolicy(text).abis).to.deep.equal([
+      { path: 'abi/4.0', form: 'magic', position: { line: 1, column: 5 } },
+      { path: '/x', form: 'quoted', position: { line: 3, column: 7 } },
+      { path: 'y', form: 'bare', position: { line: 4, column: 7 } },
+    ]);
+  });
+});
