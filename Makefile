@@ -57,6 +57,6 @@ clean: ## remove what was built in the checkout; ~/.cache/apparmor-operator stay
 # Of two runs side by side in this checkout, one installs and the other finds it done.
 $(installed): package-lock.json package.json
 	@command -v npm >/dev/null || { echo 'npm is missing: apt-get install npm' >&2; exit 1; }
-	@PATH='$(machine_path)' node --eval 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || \
+	@PATH='$(machine_path)' node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
 	  { echo 'Node.js 20 or newer is missing: apt-get install nodejs (Debian 13), or unpack it from https://nodejs.org/dist/' >&2; exit 1; }
 	@flock . bash -euc 'if [[ ! $@ -nt package-lock.json || ! $@ -nt package.json ]]; then npm ci; touch $@; fi'

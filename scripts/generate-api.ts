@@ -29,42 +29,51 @@ interface CustomResourceDefinition {
 
 /** File name → text of each TypeScript file that the CRDs in `crds/` give. Writes nothing into the checkout. */
 export async function generateApi(): Promise<Map<string, string>> {
+  const sources = await readDefinitions();
+  const generated = await runGenerator(sources.map(({ definition }) => definition));
+  const files = new Map<string, string>();
+  for (const { file, definition } of sources) {
+    const kind = definition.spec.names.kind.toLowerCase();
+    const types = definition.spec.versions.map(({ name }) => generated.get(`${kind}-${name}.ts`));
+    const [text] = types;
+    if (text === undefined || types.length > 1) throw new Error(`${file}: types of exactly one version were expected`);
+    const metadata = `import type { ObjectMeta } from '../../kube/resource.ts';`;
+    files.set(`${kind}.ts`, `${header(`crds/${file}`)}${metadata}\n\n${plainTypes(text).trim()}\n`);
+  }
+  const exports = [...files.keys()].map((name) => `export type * from './${name}';\n`);
+  return files.set('index.ts', `${header('crds/')}${exports.join('')}`);
+}
+
+async function readDefinitions(): Promise<{ file: string; definition: CustomResourceDefinition }[]> {
+  const definitions: { file: string; definition: CustomResourceDefinition }[] = [];
+  for (const file of (await readdir(CRD_FOLDER)).sort()) {
+    const definition = parse(await readFile(join(CRD_FOLDER, file), 'utf8')) as CustomResourceDefinition;
+    if (definition.kind === 'CustomResourceDefinition') definitions.push({ file, definition });
+  }
+  return definitions;
+}
+
+/** File name → text as `kfc crd` writes it, for all definitions in one run: loading the generator takes most of the time. */
+async function runGenerator(definitions: readonly CustomResourceDefinition[]): Promise<Map<string, string>> {
   const scratch = await mkdtemp(join(tmpdir(), 'generate-api-'));
   try {
-    const files = new Map<string, string>();
-    for (const file of (await readdir(CRD_FOLDER)).sort()) {
-      const definition = parse(await readFile(join(CRD_FOLDER, file), 'utf8')) as CustomResourceDefinition;
-      if (definition.kind !== 'CustomResourceDefinition') continue;
-      files.set(`${definition.spec.names.kind.toLowerCase()}.ts`, await generateTypes(definition, file, scratch));
+    for (const { spec } of definitions) {
+      for (const { schema } of spec.versions) {
+        nameTypes(schema.openAPIV3Schema, spec.names.kind);
+        schema.openAPIV3Schema.required = ['metadata', ...(schema.openAPIV3Schema.required ?? [])];
+      }
     }
-    const exports = [...files.keys()].map((name) => `export type * from './${name}';\n`);
-    return files.set('index.ts', `${header('crds/')}${exports.join('')}`);
+    const input = join(scratch, 'crds.yaml');
+    const output = join(scratch, 'types');
+    await writeFile(input, definitions.map((each) => stringify(each, { aliasDuplicateObjects: false })).join('---\n'));
+    await promisify(execFile)(process.execPath, [KFC, 'crd', '--plain', input, output]);
+    const texts = (await readdir(output)).map(
+      async (file) => [file, await readFile(join(output, file), 'utf8')] as const,
+    );
+    return new Map(await Promise.all(texts));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-async function generateTypes(definition: CustomResourceDefinition, source: string, scratch: string): Promise<string> {
-  const { kind } = definition.spec.names;
-  for (const version of definition.spec.versions) {
-    const schema = version.schema.openAPIV3Schema;
-    nameTypes(schema, kind);
-    schema.required = ['metadata', ...(schema.required ?? [])];
-  }
-  const input = join(scratch, source);
-  const output = join(scratch, kind);
-  await writeFile(input, stringify(definition, { aliasDuplicateObjects: false }));
-  await promisify(execFile)(process.execPath, [KFC, 'crd', '--plain', input, output]);
-  const [file, ...others] = await readdir(output);
-  if (file === undefined || others.length > 0) {
-    throw new Error(
-      `${source}: one version was expected, the generator wrote ${[file, ...others].join(', ') || 'nothing'}`,
-    );
-  }
-  return (
-    `${header(`crds/${source}`)}import type { ObjectMeta } from '../../kube/resource.ts';\n\n` +
-    `${plainTypes(await readFile(join(output, file), 'utf8')).trim()}\n`
-  );
 }
 
 function header(source: string): string {

@@ -9,6 +9,7 @@ import type { Transport } from '../kube/transport.ts';
 import type { Logger } from '../log.ts';
 import { compilerFingerprint } from '../policy/compile.ts';
 import type { CompileLimits, CompilerPaths, CompileRequest, CompileResult } from '../policy/compile.ts';
+import { deleteUnfinished } from './atomic-file.ts';
 import { createCompileSlot } from './compile-slot.ts';
 import type { PolicyCompiler } from './compile-slot.ts';
 import { openCompiledStore } from './compiled-store.ts';
@@ -98,8 +99,10 @@ async function runLoops(
   const state = openStateFolder({ folder: stateFolder, node, log });
   const [bootID, release] = await Promise.all([bootId(proc), kernelRelease(proc)]);
   const [ledger, lastKnown] = await Promise.all([state.readLedger(), state.readLastKnown()]);
-  const texts = openRevisionStore({ ...shared, folder: join(stateFolder, 'revisions'), state });
-  const store = openCompiledStore({ folder: join(stateFolder, 'compiled'), state, log });
+  const [textsFolder, compiledFolder] = [join(stateFolder, 'revisions'), join(stateFolder, 'compiled')];
+  for (const folder of [stateFolder, textsFolder, compiledFolder]) await deleteUnfinished(folder);
+  const texts = openRevisionStore({ ...shared, folder: textsFolder, state });
+  const store = openCompiledStore({ folder: compiledFolder, state, log });
 
   const reporter = createReporter(shared);
   const revisions = createRevisionsSource({
@@ -146,6 +149,8 @@ async function runLoops(
     onNode: (seen) => reporter.seen(seen),
   });
 
+  // Before the first pass, which would otherwise remember that there is nothing.
+  await revisions.restore();
   log.info('the agent runs', { node, bootID, kernel: release });
   await allOrNone([loop.run(), revisions.run(), reporter.run(), watches.stopped], stop);
   await slot.stopped();

@@ -1,4 +1,4 @@
-import { open, rename, unlink } from 'node:fs/promises';
+import { open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
  * renamed, and the folder fsynced. Throws what the file system says; the old content is then still there.
  */
 export async function writeFileAtomically(path: string, content: string | Buffer): Promise<void> {
-  const beside = join(dirname(path), `.${basename(path)}.new`);
+  const beside = join(dirname(path), `.${basename(path)}${UNFINISHED}`);
   try {
     const file = await open(beside, 'w', 0o600);
     try {
@@ -21,6 +21,19 @@ export async function writeFileAtomically(path: string, content: string | Buffer
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+const UNFINISHED = '.new';
+
+/** Whether this is the name of a file that is being written, or was when the process ended. */
+export function isUnfinished(name: string): boolean {
+  return name.startsWith('.') && name.endsWith(UNFINISHED);
+}
+
+/** Deletes what a process that ended left unfinished; to be called before anything is written. Never throws. */
+export async function deleteUnfinished(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) if (isUnfinished(name)) await unlink(join(folder, name)).catch(() => undefined);
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -74,7 +74,7 @@ async function agent({ args, env, signal }: Invocation): Promise<number> {
     host: requiredVariable(env, 'KUBERNETES_SERVICE_HOST'),
     port: requiredVariable(env, 'KUBERNETES_SERVICE_PORT'),
     folder: SERVICE_ACCOUNT_FOLDER,
-    now: systemClock.now,
+    now: () => systemClock.now(),
   });
   const transport = createTransport(access, { userAgent: 'apparmor-operator-agent', timeoutMs: 30_000 });
   try {

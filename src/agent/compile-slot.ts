@@ -2,6 +2,7 @@ import type { CompileLimits, CompileRequest, CompileResult } from '../policy/com
 import { CompiledPolicyError, readCompiledProfiles } from '../policy/compiled.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Logger } from '../log.ts';
+import type { CompiledHashes } from './compiled-store.ts';
 import { compileFailure } from './failure.ts';
 import type { Failure } from './failure.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -35,7 +36,7 @@ export interface CompileSlotOptions {
   compiler: PolicyCompiler;
   /** undefined: the text is not here (any more). */
   textOf: (policy: WantedPolicy) => Promise<string | undefined>;
-  save: (fingerprint: string, binary: Buffer) => Promise<string>;
+  save: (fingerprint: string, binary: Buffer) => Promise<CompiledHashes>;
   limits: { short: CompileLimits; long: CompileLimits };
   onCompiled: (policy: WantedPolicy, compiled: CompiledPolicy) => void;
   onFailed: (policy: WantedPolicy, failure: Failure) => void;
@@ -101,10 +102,10 @@ export function createCompileSlot(options: CompileSlotOptions): CompileSlot {
   const accept = async (policy: WantedPolicy, binary: Buffer): Promise<void> => {
     try {
       const profiles = readCompiledProfiles(binary).map(({ name, mode }) => ({ name, mode }));
-      const sha256 = await options.save(policy.fingerprint, binary);
+      const hashes = await options.save(policy.fingerprint, binary);
       options.log.debug('compiled a policy', { text: policy.text, bytes: binary.length });
       slow.delete(policy.fingerprint);
-      options.onCompiled(policy, { sha256, profiles });
+      options.onCompiled(policy, { ...hashes, profiles });
     } catch (error) {
       if (!(error instanceof CompiledPolicyError)) throw error;
       fail(policy, { kind: 'failed', reason: 'CompileFailed', message: error.message, stderr: '' });

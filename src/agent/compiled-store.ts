@@ -10,16 +10,21 @@ import type { StateFolder } from './state-folder.ts';
 export interface CompiledStore {
   /** What is stored for a fingerprint; undefined if nothing whole is. */
   find(fingerprint: string): Promise<StoredPolicy | undefined>;
-  /** Returns the hex SHA-256. */
-  save(fingerprint: string, binary: Buffer): Promise<string>;
+  save(fingerprint: string, binary: Buffer): Promise<CompiledHashes>;
   /** undefined if it is gone or not whole: compile again. */
   read(fingerprint: string, sha256: string): Promise<Buffer | undefined>;
   /** Deletes all others. */
   keepOnly(policies: readonly { fingerprint: string; sha256: string }[]): Promise<void>;
 }
 
-export interface StoredPolicy {
+/** Hex, of the bytes. */
+export interface CompiledHashes {
   sha256: string;
+  /** For kernels before 6.8, which show no other hash of what was written to them. */
+  sha1: string;
+}
+
+export interface StoredPolicy extends CompiledHashes {
   binary: Buffer;
 }
 
@@ -32,12 +37,14 @@ export interface CompiledStoreOptions {
 export function openCompiledStore({ folder, state, log }: CompiledStoreOptions): CompiledStore {
   /** Only what could not be written, by file name. */
   const inMemory = new Map<string, Buffer>();
+  /** Saved, and not asked to be kept yet: who calls `keepOnly` may not know of them. */
+  const fresh = new Set<string>();
 
   const read = async (fingerprint: string, sha256: string): Promise<Buffer | undefined> => {
     const file = fileOf(fingerprint, sha256);
     const binary = inMemory.get(file) ?? (await readFile(join(folder, file)).catch(() => undefined));
     if (binary === undefined) return undefined;
-    if (hashOf(binary) === sha256) return binary;
+    if (hashOf('sha256', binary) === sha256) return binary;
     log.warn('a stored compiled policy is damaged and will be compiled again', { file });
     return undefined;
   };
@@ -49,23 +56,26 @@ export function openCompiledStore({ folder, state, log }: CompiledStoreOptions):
       for (const file of [...inMemory.keys(), ...onDisk]) {
         const sha256 = hashInName(file, fingerprint);
         const binary = sha256 === undefined ? undefined : await read(fingerprint, sha256);
-        if (sha256 !== undefined && binary !== undefined) return { sha256, binary };
+        if (sha256 !== undefined && binary !== undefined) return { ...hashesOf(binary), binary };
       }
       return undefined;
     },
     async save(fingerprint, binary) {
-      const sha256 = hashOf(binary);
-      const file = fileOf(fingerprint, sha256);
+      const hashes = hashesOf(binary);
+      const file = fileOf(fingerprint, hashes.sha256);
+      fresh.add(file);
       const written = await state.attempt('compiled', async () => {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await writeFileAtomically(join(folder, file), binary);
       });
       if (written) inMemory.delete(file);
       else inMemory.set(file, binary);
-      return sha256;
+      return hashes;
     },
     async keepOnly(policies) {
       const kept = new Set(policies.map(({ fingerprint, sha256 }) => fileOf(fingerprint, sha256)));
+      for (const file of kept) fresh.delete(file);
+      for (const file of fresh) kept.add(file);
       for (const file of inMemory.keys()) if (!kept.has(file)) inMemory.delete(file);
       await deleteOthers(folder, kept, state);
     },
@@ -81,6 +91,10 @@ function hashInName(file: string, fingerprint: string): string | undefined {
   return file === fileOf(fingerprint, hash) ? hash : undefined;
 }
 
-function hashOf(binary: Buffer): string {
-  return createHash('sha256').update(binary).digest('hex');
+function hashesOf(binary: Buffer): CompiledHashes {
+  return { sha256: hashOf('sha256', binary), sha1: hashOf('sha1', binary) };
+}
+
+function hashOf(algorithm: 'sha256' | 'sha1', binary: Buffer): string {
+  return createHash(algorithm).update(binary).digest('hex');
 }

@@ -17,7 +17,7 @@ export interface KernelView {
   /** What of a load is not in the kernel as it should be; empty: the kernel holds it. */
   deviations(load: LedgerLoad): readonly Deviation[];
   /** Whether the kernel shows just these bytes under the name; false where it exports no hashes. */
-  hasBytes(name: string, sha256: string): boolean;
+  hasBytes(name: string, load: LedgerLoad): boolean;
   /** Whether we know from this boot what the name holds, so that a difference is drift and not something else's. */
   isOurs(name: string): boolean;
 }
@@ -33,7 +33,7 @@ export function viewKernel(kernel: readonly KernelProfile[], ledger: Ledger, boo
   const byName = new Map(kernel.map((profile) => [profile.name, profile]));
   const byRoot = Map.groupBy(byName.keys(), rootOf);
   // Where the kernel exports no hashes at all (CONFIG_SECURITY_APPARMOR_EXPORT_BINARY), the ledger's word of this boot stands in.
-  const exportsHashes = kernel.some(({ rawSha256 }) => rawSha256 !== undefined);
+  const exportsHashes = kernel.some(({ rawSha256, rawSha1 }) => (rawSha256 ?? rawSha1) !== undefined);
 
   const deviation = (load: LedgerLoad, wanted: LoadedProfile): Deviation | undefined => {
     const { name: profile } = wanted;
@@ -41,12 +41,15 @@ export function viewKernel(kernel: readonly KernelProfile[], ledger: Ledger, boo
     if (held === undefined) return { profile, kind: 'unloaded' };
     const loaded = ledger.rows.get(rootOf(profile))?.loaded;
     const recorded = loaded?.load === load.id && loaded.bootID === bootID;
-    const same = exportsHashes ? held.rawSha256 === load.sha256 : recorded;
+    const same = exportsHashes ? isWrittenFrom(held, load) : recorded;
     if (!same) return { profile, kind: 'replaced' };
     return held.mode === wanted.mode ? undefined : { profile, kind: 'mode', mode: held.mode };
   };
 
-  const hasBytes = (name: string, sha256: string): boolean => byName.get(name)?.rawSha256 === sha256;
+  const hasBytes = (name: string, load: LedgerLoad): boolean => {
+    const held = byName.get(name);
+    return held !== undefined && isWrittenFrom(held, load);
+  };
 
   return {
     has: (name) => byName.has(name),
@@ -63,7 +66,11 @@ export function viewKernel(kernel: readonly KernelProfile[], ledger: Ledger, boo
       // The agent ended between intent and completion: ours if the kernel holds what was intended.
       if (row?.intent?.bootID !== bootID) return false;
       const intended = ledger.loads.get(row.intent.load);
-      return intended !== undefined && (!exportsHashes || hasBytes(name, intended.sha256));
+      return intended !== undefined && (!exportsHashes || hasBytes(name, intended));
     },
   };
+}
+
+function isWrittenFrom({ rawSha256, rawSha1 }: KernelProfile, load: LedgerLoad): boolean {
+  return rawSha256 === undefined ? rawSha1 === load.sha1 : rawSha256 === load.sha256;
 }

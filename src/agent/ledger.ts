@@ -35,6 +35,8 @@ export interface LedgerLoad {
   environment: string;
   /** Hex SHA-256 of the compiled policy, which the kernel shows as raw_sha256. */
   sha256: string;
+  /** Hex SHA-1 of the same, for kernels before 6.8, which show raw_sha1. */
+  sha1: string;
   /** Every profile in it, children included, with the mode that the kernel must show. */
   profiles: readonly LoadedProfile[];
 }

@@ -67,10 +67,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
     if (isDeepStrictEqual(known, saved)) return;
     await parts.state.writeLastKnown(known);
     saved = known;
-    const current = [...revisions.current().values()];
-    await parts.texts.keepOnly(
-      new Set(current.flatMap(({ newest, usable }) => [newest.name, usable?.name ?? newest.name])),
-    );
+    await parts.texts.keepOnly(revisions.names());
   };
 
   const report = (now: EnforcingState, result: PassResult): void => {

@@ -26,7 +26,9 @@ export interface PlanInput {
 }
 
 export interface CompiledPolicy {
+  /** Hex, of the compiled bytes; `sha1` for kernels before 6.8. */
   sha256: string;
+  sha1: string;
   profiles: readonly LoadedProfile[];
 }
 
@@ -187,13 +189,14 @@ function loadOf(policy: WantedPolicy, compiled: CompiledPolicy): LedgerLoad {
     fingerprint: policy.fingerprint,
     environment: policy.environment,
     sha256: compiled.sha256,
+    sha1: compiled.sha1,
     profiles: compiled.profiles,
   };
 }
 
 /** A name that something else loaded: we have not loaded it in this boot, and it is not what we would load. */
 function foreignName(load: LedgerLoad, { view }: World): string | undefined {
-  return rootsOfLoad(load).find((name) => view.has(name) && !view.isOurs(name) && !view.hasBytes(name, load.sha256));
+  return rootsOfLoad(load).find((name) => view.has(name) && !view.isOurs(name) && !view.hasBytes(name, load));
 }
 
 function isRecorded(load: LedgerLoad, { ledger, bootID }: World): boolean {
@@ -208,7 +211,7 @@ function originsOf(load: LedgerLoad, { view, ledger, bootID }: World): ReadonlyM
     const row = ledger.rows.get(name);
     if (row !== undefined && (row.loaded?.bootID === bootID || view.isOurs(name))) return row.origin;
     if (!view.has(name)) return 'created';
-    return view.hasBytes(name, load.sha256) ? 'adopted' : 'takenOver';
+    return view.hasBytes(name, load) ? 'adopted' : 'takenOver';
   };
   return new Map(rootsOfLoad(load).map((name) => [name, originOf(name)]));
 }

@@ -119,9 +119,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (lookedUp.has(fingerprint)) continue;
       lookedUp.add(fingerprint);
       const stored = await parts.store.find(fingerprint);
-      const profiles = stored === undefined ? undefined : readProfiles(stored.binary);
-      if (stored !== undefined && profiles !== undefined)
-        compiled.set(fingerprint, { sha256: stored.sha256, profiles });
+      if (stored === undefined) continue;
+      const { binary, ...hashes } = stored;
+      const profiles = readProfiles(binary);
+      if (profiles !== undefined) compiled.set(fingerprint, { ...hashes, profiles });
     }
   };
 

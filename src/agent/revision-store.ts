@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RevisionContent } from '../api/revision.ts';
 import { errorCode } from '../kernel/error-code.ts';
 import type { Logger } from '../log.ts';
-import { writeFileAtomically } from './atomic-file.ts';
+import { isUnfinished, writeFileAtomically } from './atomic-file.ts';
 import { readContent } from './revision-content.ts';
 import type { RevisionHead } from './revision-content.ts';
 import { decodeStateFile, encodeStateFile } from './state-file.ts';
@@ -56,11 +56,15 @@ export function openRevisionStore({ folder, node, state, log }: RevisionStoreOpt
   };
 }
 
-/** Deletes the files of a folder that nobody needs; what cannot be deleted now is tried next time. */
+/**
+ * Deletes the files of a folder that nobody needs, but none that is being written; what cannot be deleted now is tried next
+ * time.
+ */
 export async function deleteOthers(folder: string, kept: ReadonlySet<string>, state: StateFolder): Promise<void> {
   const files = await readdir(folder).catch(() => []);
   for (const file of files) {
-    if (!kept.has(file)) await state.attempt(`delete in ${folder}`, () => unlink(join(folder, file)));
+    if (!kept.has(file) && !isUnfinished(file))
+      await state.attempt(`delete in ${folder}`, () => unlink(join(folder, file)));
   }
 }
 

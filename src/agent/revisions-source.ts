@@ -17,6 +17,8 @@ import { createWake } from './wake.ts';
 export interface RevisionsSource {
   /** What the API server lists now; before its first answer the last known ones stand in. */
   replaceHeads(heads: readonly RevisionHead[]): void;
+  /** Names of all revisions listed. */
+  names(): ReadonlySet<string>;
   /** By object uid. */
   current(): ReadonlyMap<string, CurrentRevision<RevisionHead>>;
   prepared(name: string): PreparedRevision | undefined;
@@ -26,7 +28,9 @@ export interface RevisionsSource {
   complete(): boolean;
   /** The text was lost from the store: fetch it again. */
   forget(name: string): void;
-  /** Reads what is in the store, fetches what is not, until the signal aborts. */
+  /** Takes from the store what is there. */
+  restore(): Promise<void>;
+  /** Fetches what is not in the store, until the signal aborts. */
   run(): Promise<void>;
 }
 
@@ -56,10 +60,13 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
   const current = (): ReadonlyMap<string, CurrentRevision<RevisionHead>> =>
     currentRevisions(heads, (head) => prepared.has(head.name));
 
-  const missing = (): readonly RevisionHead[] =>
-    [...current().values()]
+  /** One that cannot be used gives way to the one before it, as one that does not compile does. */
+  const missing = (): readonly RevisionHead[] => {
+    const worthTrying = heads.filter(({ name }) => !unusable.has(name) && !gone.has(name));
+    return [...currentRevisions(worthTrying, () => false).values()]
       .map(({ newest }) => newest)
-      .filter(({ name }) => !prepared.has(name) && !unusable.has(name) && !gone.has(name));
+      .filter(({ name }) => !prepared.has(name));
+  };
 
   const fetch = async (head: RevisionHead): Promise<void> => {
     const key = { namespace, name: head.name };
@@ -69,11 +76,13 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
     prepared.set(head.name, options.prepare(head, content));
   };
 
-  const restore = async (head: RevisionHead): Promise<void> => {
-    const stored = await store.read(head);
-    if (stored === undefined) return;
-    prepared.set(head.name, options.prepare(head, stored));
-    options.onChange();
+  const restore = async (): Promise<void> => {
+    for (const head of missing()) {
+      const stored = await store.read(head);
+      if (stored === undefined) continue;
+      prepared.set(head.name, options.prepare(head, stored));
+      options.onChange();
+    }
   };
 
   /** Returns what went wrong if it is worth another try. */
@@ -86,6 +95,8 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
         log.error('a revision cannot be used', { revision: head.name, error });
         unusable.set(head.name, error.message);
       } else return error;
+      // There may be an earlier one to fetch instead.
+      wake.call();
     }
     options.onChange();
     return undefined;
@@ -93,7 +104,7 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
 
   /** First all that is on the node, as fetching may have to wait for the API server. */
   const bringMissing = async (): Promise<unknown> => {
-    for (const head of missing()) await restore(head);
+    await restore();
     let problem: unknown;
     for (const head of missing()) {
       if (signal.aborted) return undefined;
@@ -113,6 +124,7 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
       wake.call();
       options.onChange();
     },
+    names: () => new Set(heads.map(({ name }) => name)),
     current,
     prepared: (name) => prepared.get(name),
     invalid: () =>
@@ -125,6 +137,7 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
       prepared.delete(name);
       wake.call();
     },
+    restore,
     async run() {
       let failed = 0;
       while (!signal.aborted) {

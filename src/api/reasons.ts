@@ -28,16 +28,20 @@ export const READY_REASON = {
 export type ReadyReason = (typeof READY_REASON)[keyof typeof READY_REASON];
 
 /**
- * What an agent reports that no retry with the same text can change, so that the object is Stalled. Everything else, a
- * compile that ran out of time on a busy node or a write that the kernel refused, is tried again and is not.
+ * What an agent reports that no retry with the same text can change, so that the object is Stalled. Everything else, such as
+ * a write that the kernel refused or a parser that could not be started, is tried again and is not.
  */
 export const PERMANENT_NODE_REASONS: ReadonlySet<string> = new Set([
   'CompileFailed',
+  'CompileTimeout',
   'CompileCrashed',
   'CompileOutOfMemory',
   'CompileOutputTooLarge',
   'NoProfile',
   'NameMismatch',
+  'ModeMismatch',
+  'PolicyRefused',
+  'RevisionInvalid',
 ]);
 
 /** Why a node is counted as unreachable. */

@@ -134,5 +134,5 @@ async function reach(kubeconfig: string | undefined, env: Invocation['env']): Pr
   if (host === undefined || port === undefined) {
     throw new UsageError('this process runs in no cluster: give --kubeconfig FILE');
   }
-  return inClusterAccess({ host, port, folder: SERVICE_ACCOUNT_FOLDER, now: systemClock.now });
+  return inClusterAccess({ host, port, folder: SERVICE_ACCOUNT_FOLDER, now: () => systemClock.now() });
 }

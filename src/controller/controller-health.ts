@@ -2,10 +2,10 @@ import type { Clock } from '../kube/clock.ts';
 
 /** What the probes of a controller ask; each answers with what is wrong, or undefined. */
 export interface ControllerHealth {
-  livez(): string | undefined;
-  readyz(): string | undefined;
+  livez: () => string | undefined;
+  readyz: () => string | undefined;
   /** What the leader watches, by kind; an empty list while this replica does not lead. */
-  watching(caches: readonly WatchedKind[]): void;
+  watching: (caches: readonly WatchedKind[]) => void;
 }
 
 export interface WatchedKind {

@@ -12,6 +12,8 @@ export interface KernelProfile {
   mode: string;
   /** Hex SHA-256 of the bytes that were written; absent on kernels that do not export it. */
   rawSha256?: string;
+  /** The same as SHA-1, on kernels before 6.8, which know no other. */
+  rawSha1?: string;
   /** As the `attach` file prints it; absent if the kernel has no such file. */
   attach?: string;
 }

@@ -62,6 +62,7 @@ async function readProfile(folder: string, parent: string | undefined): Promise<
     readLine(join(folder, 'raw_sha256')),
     readLine(join(folder, 'attach')),
   ]);
+  const rawSha1 = rawSha256 === undefined ? await readLine(join(folder, 'raw_sha1')) : undefined;
   if (name === undefined || mode === undefined) return undefined;
   return {
     folder,
@@ -69,6 +70,7 @@ async function readProfile(folder: string, parent: string | undefined): Promise<
       name: fullName(name, parent),
       mode,
       ...(rawSha256 === undefined ? {} : { rawSha256 }),
+      ...(rawSha1 === undefined ? {} : { rawSha1 }),
       ...(attach === undefined ? {} : { attach }),
     },
     hasChildren: await exists(join(folder, 'profiles')),

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { KubeError } from './errors.ts';
 
 /** The whole of an answer as text. Throws KubeError `ResponseTooLarge` beyond `maxBytes`. */
@@ -36,6 +37,35 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, maxBytes: number):
       size += chunk.length - start;
       if (size > maxBytes) throw tooLarge(`a line has more than ${maxBytes} bytes`);
     }
+  }
+}
+
+/**
+ * What a stream gives, until its end. Throws the stream's error, or one of ours if it is destroyed before its end.
+ *
+ * Not the stream's own iterator: `closed` of an HTTP/2 stream means that the peer sent everything, and the iterator takes it
+ * for the loss of what is not read yet. Measured: `Premature close` for 1 to 30 % of small answers with 50 at once.
+ */
+export async function* chunksOf(stream: Readable): AsyncGenerator<Buffer> {
+  let failure: unknown;
+  let wake: (() => void) | undefined;
+  const onError = (error: unknown): void => {
+    failure = error;
+    wake?.();
+  };
+  const onChange = (): void => wake?.();
+  stream.on('error', onError).on('readable', onChange).on('end', onChange).on('close', onChange);
+  try {
+    while (true) {
+      const chunk = stream.read() as Buffer | null;
+      if (chunk !== null) yield chunk;
+      else if (stream.readableEnded) return;
+      else if (failure !== undefined || stream.errored !== null) throw failure ?? stream.errored;
+      else if (stream.destroyed) throw new Error('the answer was cut off');
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    stream.off('error', onError).off('readable', onChange).off('end', onChange).off('close', onChange);
   }
 }
 

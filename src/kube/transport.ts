@@ -5,7 +5,7 @@ import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { abortable, withDeadline } from './deadline.ts';
 import { errorOfAnswer, KubeError } from './errors.ts';
-import { bodyText, linesOf } from './body.ts';
+import { bodyText, chunksOf, linesOf } from './body.ts';
 
 /** One HTTP/2 connection to the API server that all requests and watches of a process share. */
 export interface Transport {
@@ -162,7 +162,7 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
 }
 
 function readWhile(stream: ClientHttp2Stream, signal: AbortSignal, maxBytes: number): Promise<string> {
-  return abortingStream(stream, signal, () => bodyText(stream, maxBytes));
+  return abortingStream(stream, signal, () => bodyText(chunksOf(stream), maxBytes));
 }
 
 async function* readLines(
@@ -176,7 +176,7 @@ async function* readLines(
   signal?.addEventListener('abort', abort);
   if (signal?.aborted === true) abort();
   try {
-    yield* linesOf(stream, maxBytes);
+    yield* linesOf(chunksOf(stream), maxBytes);
     throwIfCutOff(session);
   } catch (error) {
     throw translated(name, signal, error);

@@ -44,21 +44,21 @@ export type CompileFailureReason =
  */
 export async function compilePolicy(request: CompileRequest, paths: CompilerPaths): Promise<CompileResult> {
   request.signal?.throwIfAborted();
-  let folder: string;
-  let file: string;
+  const folder = await mkdtemp(join(paths.workFolder, 'compile-')).catch(unwritable);
+  if (typeof folder !== 'string') return folder;
   try {
-    folder = await mkdtemp(join(paths.workFolder, 'compile-'));
-    file = await writeText(folder, request.text);
-  } catch (error) {
-    return unavailable(`the policy cannot be written for the parser: ${messageOf(error)}`);
-  }
-  try {
+    const file = await writeText(folder, request.text).catch(unwritable);
+    if (typeof file !== 'string') return file;
     const run = await runParser(request, paths, folder, file);
     if (run.ended === 'aborted') request.signal?.throwIfAborted();
     return classify(run, request, paths, file);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function unwritable(error: unknown): CompileResult {
+  return unavailable(`the policy cannot be written for the parser: ${messageOf(error)}`);
 }
 
 /**

@@ -31,7 +31,7 @@ export async function parserVersion(paths: CompilerPaths): Promise<string> {
   }).catch((cause: unknown) => {
     throw new ParserUnavailableError(`${paths.parser} cannot be started`, { cause });
   });
-  const version = /version (\S+)/.exec(run.stdout.toString('utf8'))?.[1];
+  const version = /^AppArmor parser version (\S+)/m.exec(run.stdout.toString('utf8'))?.[1];
   if (version !== undefined) return version;
   throw new ParserUnavailableError(`${paths.parser} --version says: ${run.stderr.slice(0, 200)}`);
 }
@@ -62,7 +62,15 @@ export async function compilerFingerprint(paths: CompilerPaths): Promise<string>
 
 /** Names and contents, each with its length in front so that no two trees run into the same bytes. Links are followed. */
 async function addTree(hash: Hash, path: string): Promise<void> {
-  const entry = await stat(path);
+  const entry = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    // A link to nothing, as distributions leave in `disable/`, is nothing to the parser either.
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (entry === undefined) {
+    hash.update('missing\n');
+    return;
+  }
   if (!entry.isDirectory()) {
     const content = await readFile(path);
     hash.update(`file ${content.length}\n`).update(content);

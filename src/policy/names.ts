@@ -41,18 +41,6 @@ export function attachesToHost(profile: ScannedProfile): boolean {
   return profile.attachment !== undefined || /^[/*?[{@^\\]/.test(profile.name);
 }
 
-/** For messages: short, and with everything invisible made visible. */
-export function printable(name: string): string {
-  const short = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN - 1)}…` : name;
-  return short.replace(/[\p{C}\p{Z}]/gu, (character) => (character === ' ' ? ' ' : escapeOf(character)));
-}
-
-const LONGEST_SHOWN = 80;
-
-function escapeOf(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-}
-
 /**
  * Why a file that the policy includes cannot be opened safely; undefined if it lies below the folder of the abstractions.
  * Quoted and bare paths are relative to the same folder, because the parser is started in it.

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { printable } from './names.ts';
+import { printable } from './printable.ts';
 import { positionsOf } from './position.ts';
 import { scanPolicy } from './scan.ts';
 import { readTokens } from './tokens.ts';

@@ -1,6 +1,7 @@
 import { modeOf, type Fault, type Rule } from './finding.ts';
-import { attachesToHost, nameFault, ownName, pathFault, printable } from './names.ts';
+import { attachesToHost, nameFault, ownName, pathFault } from './names.ts';
 import { positionsOf } from './position.ts';
+import { printable } from './printable.ts';
 import { reservedFor } from './reserved-names.ts';
 import type { ScannedProfile } from './scan.ts';
 import { findTemplateText } from './template-text.ts';

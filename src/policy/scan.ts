@@ -1,49 +1,12 @@
 import { positionsOf, type Position } from './position.ts';
+import { printable } from './printable.ts';
+import type { PolicyScan, ScannedAbi, ScannedInclude, ScannedProfile, ScanProblem } from './scanned.ts';
+import { UnreadablePolicy } from './scanned.ts';
 import { describeToken, type Token } from './token.ts';
 import { readTokens } from './tokens.ts';
 
 export type { Position } from './position.ts';
-
-export interface ScannedProfile {
-  /** As the kernel shows it: `parent//child` for children and hats. */
-  name: string;
-  /** Kernel name of the profile it stands in. */
-  parent?: string;
-  kind: 'profile' | 'hat';
-  /** As written; absent where only the name can attach. */
-  attachment?: string;
-  flags: readonly string[];
-  position: Position;
-  /** The first rule of its own (not of an include) that begins with `deny`. */
-  firstDeny?: Position;
-}
-
-export interface ScannedInclude {
-  path: string;
-  form: 'magic' | 'quoted' | 'bare';
-  ifExists: boolean;
-  position: Position;
-}
-
-/** What `abi` names: the parser opens it like an include. */
-export interface ScannedAbi {
-  path: string;
-  form: 'magic' | 'quoted' | 'bare';
-  position: Position;
-}
-
-export interface ScanProblem {
-  message: string;
-  position: Position;
-}
-
-export interface PolicyScan {
-  profiles: readonly ScannedProfile[];
-  includes: readonly ScannedInclude[];
-  abis: readonly ScannedAbi[];
-  /** What could not be read. The scan ends at the first one, as the parser does: what follows it is not known. */
-  problems: readonly ScanProblem[];
-}
+export type { PolicyScan, ScannedAbi, ScannedInclude, ScannedProfile, ScanProblem } from './scanned.ts';
 
 /**
  * Which profiles a policy text defines and which files it includes, as far as the text alone tells: what an include brings
@@ -68,14 +31,6 @@ interface MutableScan {
   problems: ScanProblem[];
 }
 
-class UnreadablePolicy extends Error {
-  readonly at: number;
-  constructor(at: number, message: string) {
-    super(message);
-    this.at = at;
-  }
-}
-
 /** What an open brace belongs to. Blocks are those of `if`, `else` and of qualifiers (`audit deny { … }`). */
 interface Frame {
   kind: 'profile' | 'condition' | 'block';
@@ -96,8 +51,8 @@ interface Header {
  */
 const LONGEST_PARENT_NAME = 512;
 
-/** No policy is known that needs more than five; the parser's own stack ends at some thousands. */
-const MOST_NESTED = 64;
+/** Policies need about five, the parser's own corpus has one of 101; what is open is kept in memory. */
+const MOST_NESTED = 1000;
 
 const QUALIFIERS: ReadonlySet<string> = new Set(['audit', 'allow', 'deny', 'prompt', 'owner', 'other', 'user']);
 
@@ -152,7 +107,7 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
     if (token.kind === 'word') {
       throw new UnreadablePolicy(
         token.at,
-        `'${token.text}' cannot stand outside a profile; a profile begins with 'profile NAME {'`,
+        `'${printable(token.text)}' cannot stand outside a profile; a profile begins with 'profile NAME {'`,
       );
     }
     throw new UnreadablePolicy(token.at, `${describeToken(token)} cannot stand outside a profile`);
@@ -161,13 +116,13 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
   function readAssignment(variable: { at: number; text: string }): void {
     const token = tokens.next();
     if (token.kind === 'assign' && token.values > 0) return;
-    throw new UnreadablePolicy(variable.at, `expected '=' or '+=' and a value after ${variable.text}`);
+    throw new UnreadablePolicy(variable.at, `expected '=' or '+=' and a value after ${printable(variable.text)}`);
   }
 
   function readInBody(token: Token, frame: Frame): void {
     switch (token.kind) {
       case 'eof':
-        throw new UnreadablePolicy(frame.at, `the '{' of ${frame.profile.name} is never closed`);
+        throw new UnreadablePolicy(frame.at, `the '{' of ${printable(frame.profile.name)} is never closed`);
       case 'profile':
       case 'hat':
         return openProfile({ kind: token.kind, at: token.at, nameAt: token.nameAt, name: token.name.value }, frame);
@@ -272,7 +227,7 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
     } else if (token.kind === 'word') {
       throw new UnreadablePolicy(
         token.at,
-        `expected '{', flags or an attachment after the name of the profile, not '${token.text}'; a name with blanks needs quotes`,
+        `expected '{', flags or an attachment after the name of the profile, not '${printable(token.text)}'; a name with blanks needs quotes`,
       );
     }
     if (token.kind === 'condition' && token.name === 'xattrs') token = tokens.next();
@@ -300,6 +255,7 @@ function isPriority(token: Token): boolean {
 }
 
 function missingBrace(header: Header, token: Token): string {
-  if (header.name.includes('{')) return `'${header.name}' is read as the name of the profile; write a blank before '{'`;
+  if (header.name.includes('{'))
+    return `'${printable(header.name)}' is read as the name of the profile; write a blank before '{'`;
   return `expected '{' to begin the profile, not ${describeToken(token)}`;
 }

@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /** A word as written, and without its quotes. */
 export interface Word {
   raw: string;
@@ -21,18 +23,18 @@ export function describeToken(token: Token): string {
   switch (token.kind) {
     case 'profile':
     case 'hat':
-      return `${token.kind} '${token.name.value}'`;
+      return `${token.kind} '${printable(token.name.value)}'`;
     case 'id':
-      return `'${token.word.raw}'`;
+      return `'${printable(token.word.raw)}'`;
     case 'word':
     case 'variable':
     case 'boolean':
-      return `'${token.text}'`;
+      return `'${printable(token.text)}'`;
     case 'condition':
-      return `'${token.name}='`;
+      return `'${printable(token.name)}='`;
     case 'include':
     case 'abi':
-      return `'${token.path}'`;
+      return `'${printable(token.path)}'`;
     case 'open':
       return "'{'";
     case 'close':

@@ -36,7 +36,9 @@ export async function refuseWhenInstalled({ kubectl }: DemoOptions): Promise<voi
   const found = await kubectl(['get', 'crd', CRD, '--ignore-not-found', '-o', 'name']);
   if (found.code !== 0) throw new DemoError(`the cluster does not answer: ${found.stderr.trim()}`);
   if (found.stdout.trim() !== '') {
-    throw new DemoError(`the cluster has ${CRD} already: the demo installs and removes the operator, so it wants a cluster without it`);
+    throw new DemoError(
+      `the cluster has ${CRD} already: the demo installs and removes the operator, so it wants a cluster without it`,
+    );
   }
 }
 
@@ -61,7 +63,9 @@ export async function applySamples(options: DemoOptions): Promise<void> {
   await show(options, ['get', 'apparmornodes']);
   const names = await sampleProfiles(options.samples);
   for (const { node, profiles } of await kernelLists(options)) {
-    options.print(`  kernel of ${node}: ${profiles.filter((line) => names.some((name) => line.startsWith(`${name} (`))).join(', ')}`);
+    options.print(
+      `  kernel of ${node}: ${profiles.filter((line) => names.some((name) => line.startsWith(`${name} (`))).join(', ')}`,
+    );
     const missing = names.filter((name) => !profiles.some((line) => line.startsWith(`${name} (`)));
     if (missing.length > 0) throw new DemoError(`the kernel of ${node} lacks ${missing.join(', ')}`);
   }
@@ -71,7 +75,11 @@ export async function applySamples(options: DemoOptions): Promise<void> {
 export async function proveConfinement(options: DemoOptions): Promise<void> {
   heading(options, 'a pod that names the profile, and one that does not');
   await must(options, ['create', 'namespace', DEMO_NAMESPACE]);
-  await must(options, ['apply', '-f', '-'], [demoPod('confined', options.podImage, SAMPLE), demoPod('free', options.podImage)].join('---\n'));
+  await must(
+    options,
+    ['apply', '-f', '-'],
+    [demoPod('confined', options.podImage, SAMPLE), demoPod('free', options.podImage)].join('---\n'),
+  );
   await must(options, ['wait', '-n', DEMO_NAMESPACE, '--for=condition=Ready', 'pod', '--all', '--timeout=120s']);
   await expectRefused(options, 'confined', ['touch', '/tmp/written']);
   await expectAllowed(options, 'free', ['touch', '/tmp/written']);
@@ -92,9 +100,17 @@ export async function changePolicy(options: DemoOptions): Promise<void> {
   });
   await show(options, ['get', 'apparmorprofiles', SAMPLE]);
   const revision = await revisionOf(options);
-  const { stdout } = await options.kubectl(['get', 'apparmornodes', '-o', `jsonpath={range .items[*]}{.metadata.name}={.status.loaded.${SAMPLE}} {end}`]);
+  const { stdout } = await options.kubectl([
+    'get',
+    'apparmornodes',
+    '-o',
+    `jsonpath={range .items[*]}{.metadata.name}={.status.loaded.${SAMPLE}} {end}`,
+  ]);
   options.print(`  revision ${before} -> ${revision}; in the kernels: ${stdout.trim()}`);
-  const stale = stdout.trim().split(' ').filter((entry) => !entry.endsWith(`=${revision}`));
+  const stale = stdout
+    .trim()
+    .split(' ')
+    .filter((entry) => !entry.endsWith(`=${revision}`));
   if (stale.length > 0) throw new DemoError(`not every node holds revision ${revision}: ${stale.join(' ')}`);
   await expectRefused(options, 'confined', ['cat', '/etc/hostname']);
   await expectRefused(options, 'confined', ['touch', '/tmp/written']);
@@ -148,7 +164,15 @@ async function kernelLists(options: DemoOptions): Promise<{ node: string; profil
   const lists: { node: string; profiles: string[] }[] = [];
   for (const line of pods.trim().split('\n')) {
     const [node = '', pod = ''] = line.split(' ');
-    const list = await must(options, ['exec', '-n', OPERATOR_NAMESPACE, pod, '--', 'cat', '/sys/kernel/security/apparmor/profiles']);
+    const list = await must(options, [
+      'exec',
+      '-n',
+      OPERATOR_NAMESPACE,
+      pod,
+      '--',
+      'cat',
+      '/sys/kernel/security/apparmor/profiles',
+    ]);
     lists.push({ node, profiles: list.trim().split('\n') });
   }
   if (lists.length === 0) throw new DemoError('no agent runs');
@@ -197,22 +221,24 @@ async function expectAllowed(options: DemoOptions, pod: string, command: readonl
 }
 
 function demoPod(name: string, image: string, profile?: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: DEMO_NAMESPACE },
-    spec: {
-      terminationGracePeriodSeconds: 1,
-      containers: [
-        {
-          name: 'demo',
-          image,
-          command: ['sleep', '3600'],
-          ...(profile === undefined
-            ? {}
-            : { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: profile } } }),
-        },
-      ],
-    },
-  }) + '\n';
+  return (
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: DEMO_NAMESPACE },
+      spec: {
+        terminationGracePeriodSeconds: 1,
+        containers: [
+          {
+            name: 'demo',
+            image,
+            command: ['sleep', '3600'],
+            ...(profile === undefined
+              ? {}
+              : { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: profile } } }),
+          },
+        ],
+      },
+    }) + '\n'
+  );
 }

@@ -26,7 +26,11 @@ describe('a policy that does not compile', () => {
   });
 
   it('fails with the parser’s message and the line of the user’s text, in the object’s status', async () => {
-    const profile = await profileWhen('bad-changed', 'failed on every node', ({ status }) => status?.nodes?.failed === cluster().nodes.length);
+    const profile = await profileWhen(
+      'bad-changed',
+      'failed on every node',
+      ({ status }) => status?.nodes?.failed === cluster().nodes.length,
+    );
     const [failure] = profile.status?.failures ?? [];
     expect(failure).to.deep.include({ reason: 'CompileFailed', nodes: cluster().nodes.length });
     expect(failure?.message).to.contain('UNDECLARED');
@@ -36,7 +40,11 @@ describe('a policy that does not compile', () => {
 
   it('reports the line where the parser names one', async () => {
     await applyProfile('bad-line', { policy: 'profile bad-line {\n  file,\n  /etc/* r\n  /tmp/* rw,\n}\n' });
-    const profile = await profileWhen('bad-line', 'failed on every node', ({ status }) => status?.nodes?.failed === cluster().nodes.length);
+    const profile = await profileWhen(
+      'bad-line',
+      'failed on every node',
+      ({ status }) => status?.nodes?.failed === cluster().nodes.length,
+    );
     expect(profile.status?.failures?.[0]?.line).to.be.oneOf([3, 4]);
     for (const node of cluster().nodes) {
       const row = (await getNodeReport(node)).status?.problems?.find((problem) => problem.profile === 'bad-line');
@@ -66,9 +74,24 @@ describe('a policy that does not compile', () => {
 describe('a policy that may not be loaded', () => {
   const refused: [string, string, string, RegExp][] = [
     ['a reserved name', 'bad-reserved', 'profile docker-default { file, }', /docker-default/],
-    ['a second profile of a reserved name', 'bad-smuggled', 'profile bad-smuggled { file, }\n  profile docker-default { file, }', /docker-default/],
-    ['an attachment to host executables', 'bad-attached', 'profile bad-attached /usr/bin/true { file, }', /allowHostAttachment/],
-    ['an include outside the tree', 'bad-include', 'profile bad-include {\n  #include "/etc/passwd"\n}', /\/etc\/passwd/],
+    [
+      'a second profile of a reserved name',
+      'bad-smuggled',
+      'profile bad-smuggled { file, }\n  profile docker-default { file, }',
+      /docker-default/,
+    ],
+    [
+      'an attachment to host executables',
+      'bad-attached',
+      'profile bad-attached /usr/bin/true { file, }',
+      /allowHostAttachment/,
+    ],
+    [
+      'an include outside the tree',
+      'bad-include',
+      'profile bad-include {\n  #include "/etc/passwd"\n}',
+      /\/etc\/passwd/,
+    ],
     ['a name in another policy namespace', 'bad-namespace', 'profile :other://x { file, }', /namespace/],
   ];
 
@@ -79,8 +102,14 @@ describe('a policy that may not be loaded', () => {
       expect(conditionOf(profile, 'Ready')).to.deep.include({ status: 'False', reason: 'PolicyRefused' });
       expect(conditionOf(profile, 'Stalled')?.message).to.match(message);
       const revisions = await kubectl([
-        'get', 'controllerrevisions', '-n', 'apparmor-operator',
-        '-l', `apparmor-operator.dev/object-uid=${profile.metadata?.uid}`, '-o', 'name',
+        'get',
+        'controllerrevisions',
+        '-n',
+        'apparmor-operator',
+        '-l',
+        `apparmor-operator.dev/object-uid=${profile.metadata?.uid}`,
+        '-o',
+        'name',
       ]);
       expect(revisions).to.equal('');
       for (const node of cluster().nodes) {
@@ -95,7 +124,11 @@ describe('a policy that may not be loaded', () => {
     await applyProfile('bad-turned', { policy: 'profile bad-turned { file, }' });
     const good = await profileReady('bad-turned');
     await applyProfile('bad-turned', { policy: 'profile unconfined { file, }' });
-    const profile = await profileWhen('bad-turned', 'refused', (object) => conditionOf(object, 'Stalled')?.status === 'True');
+    const profile = await profileWhen(
+      'bad-turned',
+      'refused',
+      (object) => conditionOf(object, 'Stalled')?.status === 'True',
+    );
     expect(profile.status?.revision).to.equal(good.status?.revision);
     for (const node of cluster().nodes) expect((await kernelProfiles(node)).get('bad-turned')).to.equal('enforce');
   });

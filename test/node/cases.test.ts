@@ -31,7 +31,10 @@ describe('policies as users have them', () => {
 
   it('A08: a generated policy of 140 KB with dots in its name', async () => {
     const name = 'cases-registry.k8s.io.ingress-nginx_controller';
-    const rules = Array.from({ length: GENERATED_RULES }, (_, index) => `  /usr/share/generated-${index % 97}/lib/module-${index}/*.so mr,`);
+    const rules = Array.from(
+      { length: GENERATED_RULES },
+      (_, index) => `  /usr/share/generated-${index % 97}/lib/module-${index}/*.so mr,`,
+    );
     await applyProfile('cases-generated', { policy: `profile ${name} {\n  file,\n${rules.join('\n')}\n}\n` });
     const profile = await profileReady('cases-generated');
     expect(profile.status?.profiles).to.deep.equal([name]);
@@ -39,7 +42,8 @@ describe('policies as users have them', () => {
   });
 
   it('A12: nested alternations reach the parser byte for byte', async () => {
-    const policy = 'profile cases-brace flags=(attach_disconnected) {\n  file,\n  deny /{,usr/}{,local/}{bin,sbin}/{cat,{,busy}box-none} x,\n}\n';
+    const policy =
+      'profile cases-brace flags=(attach_disconnected) {\n  file,\n  deny /{,usr/}{,local/}{bin,sbin}/{cat,{,busy}box-none} x,\n}\n';
     await applyProfile('cases-brace', { policy });
     const profile = await profileReady('cases-brace');
     expect(profile.spec?.policy).to.equal(policy);

@@ -24,7 +24,7 @@ before('start the cluster and install the operator', async function () {
   const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
   const cluster = await startCluster({ cache, nodes: 2, signal });
   owner.add(cluster.stop);
-  await installOperator(cluster);
+  await installOperator(cache, cluster);
   shared.cluster = cluster;
 });
 

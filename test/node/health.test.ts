@@ -17,7 +17,11 @@ describe('what the operator says of itself', () => {
           ['readyz', 'ok'],
           ['metrics', metric],
         ] as const) {
-          const answer = await kubectl(['get', '--raw', `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:${port}/proxy/${path}`]);
+          const answer = await kubectl([
+            'get',
+            '--raw',
+            `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:${port}/proxy/${path}`,
+          ]);
           expect(answer, `${pod} /${path}`).to.contain(expected);
         }
       }
@@ -49,10 +53,19 @@ describe('what the operator says of itself', () => {
 
 async function podsOf(component: string): Promise<string[]> {
   const names = await kubectl([
-    'get', 'pods', '-n', NAMESPACE, '-l', `app.kubernetes.io/component=${component}`,
-    '-o', 'jsonpath={.items[*].metadata.name}',
+    'get',
+    'pods',
+    '-n',
+    NAMESPACE,
+    '-l',
+    `app.kubernetes.io/component=${component}`,
+    '-o',
+    'jsonpath={.items[*].metadata.name}',
   ]);
-  const pods = names.trim().split(' ').filter((name) => name !== '');
+  const pods = names
+    .trim()
+    .split(' ')
+    .filter((name) => name !== '');
   expect(pods, `pods of the ${component}`).not.to.be.empty;
   return pods;
 }

@@ -33,7 +33,8 @@ profile loads-deny-write flags=(attach_disconnected) {
 
 describe('applying an AppArmorProfile', () => {
   before('the profile is on no node, so that what follows is the operator’s work', async () => {
-    for (const node of cluster().nodes) expect([...(await kernelProfiles(node)).keys()]).not.to.include('loads-deny-write');
+    for (const node of cluster().nodes)
+      expect([...(await kernelProfiles(node)).keys()]).not.to.include('loads-deny-write');
     await applyProfile('loads-deny-write', { policy: DENY_WRITE });
     await profileReady('loads-deny-write');
   });
@@ -49,7 +50,9 @@ describe('applying an AppArmorProfile', () => {
       const hash = await kernelHash(node, 'loads-deny-write');
       const { stdout } = await inNode(node, 'cd /var/lib/apparmor-operator && find . -type f -exec sha256sum {} +');
       expect(hash).to.match(/^[0-9a-f]{64}$/);
-      expect(stdout, `${node.name}: no file of the state folder has the hash of what the kernel holds`).to.contain(hash);
+      expect(stdout, `${node.name}: no file of the state folder has the hash of what the kernel holds`).to.contain(
+        hash,
+      );
     }
   });
 
@@ -57,7 +60,12 @@ describe('applying an AppArmorProfile', () => {
     const profile = await profileReady('loads-deny-write');
     const nodes = cluster().nodes;
     expect(profile.status?.nodesLoaded).to.equal(`${nodes.length}/${nodes.length}`);
-    expect(profile.status?.nodes).to.deep.include({ desired: nodes.length, loaded: nodes.length, failed: 0, pending: 0 });
+    expect(profile.status?.nodes).to.deep.include({
+      desired: nodes.length,
+      loaded: nodes.length,
+      failed: 0,
+      pending: 0,
+    });
     expect(profile.status?.profiles).to.deep.equal(['loads-deny-write']);
     for (const node of nodes) {
       const report = await getNodeReport(node);
@@ -108,8 +116,13 @@ describe('applying an AppArmorProfile', () => {
     await createPod({ name: 'loads-early', ...(node === undefined ? {} : { node }), profile: 'loads-late' });
     await waitFor('the runtime refuses the pod', { deadlineMs: 60_000, intervalMs: 500 }, async () => {
       const message = await kubectl([
-        'get', 'pod', 'loads-early', '-n', POD_NAMESPACE,
-        '-o', 'jsonpath={.status.containerStatuses[0].state.waiting.message}',
+        'get',
+        'pod',
+        'loads-early',
+        '-n',
+        POD_NAMESPACE,
+        '-o',
+        'jsonpath={.status.containerStatuses[0].state.waiting.message}',
       ]);
       return message.includes('loads-late');
     });
@@ -143,11 +156,20 @@ describe('applying an AppArmorProfile', () => {
     const policy = DENY_WRITE.replace('loads-deny-write', 'loads-variant');
     await applyProfile('loads-variant', {
       policy,
-      variants: [{ nodeSelector: { 'kubernetes.io/hostname': second.name }, policy: `# the second node\n${policy.replace('deny /** w', 'deny /** wl')}` }],
+      variants: [
+        {
+          nodeSelector: { 'kubernetes.io/hostname': second.name },
+          policy: `# the second node\n${policy.replace('deny /** w', 'deny /** wl')}`,
+        },
+      ],
     });
     await profileReady('loads-variant');
     const hashes = [await kernelHash(first, 'loads-variant'), await kernelHash(second, 'loads-variant')];
-    expect(hashes[0]).to.match(/^[0-9a-f]{64}$/).and.not.to.equal(createHash('sha256').digest('hex'));
-    expect(hashes[1]).to.match(/^[0-9a-f]{64}$/).and.not.to.equal(hashes[0]);
+    expect(hashes[0])
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.not.to.equal(createHash('sha256').digest('hex'));
+    expect(hashes[1])
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.not.to.equal(hashes[0]);
   });
 });

@@ -77,14 +77,18 @@ describe('never weaken', () => {
     await nodeReportWhen(node, 'reports the conflict', ({ status }) =>
       (status?.problems ?? []).some(({ profile, state }) => profile === 'kept-foreign' && state === 'Conflict'),
     );
-    expect(await kernelHash(node, 'kept-foreign')).to.equal(before).and.match(/^[0-9a-f]{64}$/);
+    expect(await kernelHash(node, 'kept-foreign'))
+      .to.equal(before)
+      .and.match(/^[0-9a-f]{64}$/);
   });
 
   it('of two objects that define one name the older has it on every node; the other says whose it is', async () => {
     await applyProfile('kept-first', { policy: POLICY.replace('NAME', 'kept-shared') });
     await profileReady('kept-first');
     const hashes = await Promise.all(cluster().nodes.map((node) => kernelHash(node, 'kept-shared')));
-    await applyProfile('kept-second', { policy: POLICY.replace('NAME', 'kept-shared').replace('/tmp/** w', '/etc/** w') });
+    await applyProfile('kept-second', {
+      policy: POLICY.replace('NAME', 'kept-shared').replace('/tmp/** w', '/etc/** w'),
+    });
     for (const [index, node] of cluster().nodes.entries()) {
       const report = await nodeReportWhen(node, 'reports the conflict', ({ status }) =>
         (status?.problems ?? []).some(({ object, state }) => object === 'kept-second' && state === 'Conflict'),
@@ -110,7 +114,16 @@ describe('never weaken', () => {
     const revisions = await Promise.all(cluster().nodes.map((node) => kernelRevision(node)));
     await kubectl(['rollout', 'restart', '-n', NAMESPACE, 'daemonset/apparmor-operator-agent']);
     await kubectl(['rollout', 'status', '-n', NAMESPACE, 'daemonset/apparmor-operator-agent', '--timeout=180s']);
-    await kubectl(['delete', 'pods', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=agent', '--grace-period=0', '--force']);
+    await kubectl([
+      'delete',
+      'pods',
+      '-n',
+      NAMESPACE,
+      '-l',
+      'app.kubernetes.io/component=agent',
+      '--grace-period=0',
+      '--force',
+    ]);
     await kubectl(['rollout', 'status', '-n', NAMESPACE, 'daemonset/apparmor-operator-agent', '--timeout=180s']);
     expect(await kernelState()).to.deep.equal(before);
     // Nothing was even written: the kernel counts every change of policy.

@@ -1,5 +1,5 @@
 import type { AppArmorNode, AppArmorProfile, AppArmorProfileSpec } from '../../src/api/generated/index.ts';
-import type { TestNode } from '../testbed/cluster.ts';
+import type { TestNode } from '../testbed/node.ts';
 import { waitFor } from '../testbed/process.ts';
 import { workloadImage } from '../testbed/workload-image.ts';
 import { cluster } from './fixture.ts';

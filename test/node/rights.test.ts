@@ -32,7 +32,8 @@ describe('what the operator may do', () => {
   it('the agent has MAC_ADMIN and no other capability, cannot gain any, and runs under seccomp', async () => {
     for (const { metadata } of agents) {
       const status = await kubectl(['exec', '-n', NAMESPACE, metadata.name, '--', 'cat', '/proc/1/status']);
-      for (const set of ['CapPrm', 'CapEff', 'CapBnd']) expect(status).to.match(new RegExp(`^${set}:\\s+${MAC_ADMIN_ALONE}$`, 'm'));
+      for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
+        expect(status).to.match(new RegExp(`^${set}:\\s+${MAC_ADMIN_ALONE}$`, 'm'));
       expect(status).to.match(/^NoNewPrivs:\s+1$/m);
       expect(status).to.match(/^Seccomp:\s+2$/m);
     }
@@ -55,7 +56,16 @@ describe('what the operator may do', () => {
   });
 
   it('the controller runs as a user that is not root', async () => {
-    const pods = await kubectl(['get', 'pods', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=controller', '-o', 'jsonpath={.items[0].metadata.name}']);
+    const pods = await kubectl([
+      'get',
+      'pods',
+      '-n',
+      NAMESPACE,
+      '-l',
+      'app.kubernetes.io/component=controller',
+      '-o',
+      'jsonpath={.items[0].metadata.name}',
+    ]);
     const status = await kubectl(['exec', '-n', NAMESPACE, pods, '--', 'cat', '/proc/1/status']);
     expect(status).not.to.match(/^Uid:\s+0\b/m);
     expect(status).to.match(/^CapEff:\s+0+$/m);
@@ -84,7 +94,8 @@ describe('what the operator may do', () => {
   it('an agent may write the report of its own node and of no other', async () => {
     const [first, second] = cluster().nodes;
     const agent = agents.find(({ spec }) => spec.nodeName === first?.name);
-    if (first === undefined || second === undefined || agent === undefined) throw new Error('this test needs two nodes');
+    if (first === undefined || second === undefined || agent === undefined)
+      throw new Error('this test needs two nodes');
     const token = await tokenOf(agent.metadata.name);
     const patch = ['patch', '--subresource=status', '--type=merge', '-p', '{}', '--dry-run=server'];
     const own = await tryKubectl(['--token', token, ...patch, 'apparmornode', first.name]);
@@ -105,8 +116,13 @@ describe('what the operator may do', () => {
 /** A token bound to the agent's pod, and through it to its node: what the agent itself has. */
 async function tokenOf(pod: string): Promise<string> {
   const token = await kubectl([
-    'create', 'token', 'apparmor-operator-agent', '-n', NAMESPACE,
-    '--bound-object-kind=Pod', `--bound-object-name=${pod}`,
+    'create',
+    'token',
+    'apparmor-operator-agent',
+    '-n',
+    NAMESPACE,
+    '--bound-object-kind=Pod',
+    `--bound-object-name=${pod}`,
   ]);
   return token.trim();
 }

@@ -2,6 +2,7 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cached, type Cache } from './cache.ts';
+import { lowerOperatorImage } from './image.ts';
 import { kubernetesBinary } from './kubernetes-binary.ts';
 import { type NodeTemplate, nodeTemplate } from './node-template.ts';
 import { debianArchive, machineImage, makeFileSystem, trixieNode } from './rootfs.ts';
@@ -39,8 +40,11 @@ async function prepareKubernetes(cache: Cache): Promise<string> {
 
 async function prepareTemplate(cache: Cache): Promise<NodeTemplate> {
   const archive = await debianArchive(cache, 'node-root', trixieNode);
-  const [image, workloads] = await Promise.all([machineImage(cache, archive), workloadArchive(cache, archive)]);
-  const accelerator = await detectAccelerator(cache, image);
-  const hardware = { accelerator, cpus: 2, memoryMiB: 2048 };
-  return nodeTemplate(cache, { image, hardware, kernelArguments: [], archives: [workloads] });
+  const [image, workloads, operator] = await Promise.all([
+    machineImage(cache, archive),
+    workloadArchive(cache, archive),
+    lowerOperatorImage(cache),
+  ]);
+  const hardware = { ...(await detectAccelerator(cache, image)), cpus: 2, memoryMiB: 2048 };
+  return nodeTemplate(cache, { image, hardware, kernelArguments: [], archives: [workloads, operator.archive] });
 }

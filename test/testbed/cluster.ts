@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { type Artefacts, prepare } from './artefacts.ts';
-import type { Cache } from './cache.ts';
+import { type Cache, formatElapsed } from './cache.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { createNetwork, type TestNetwork } from './network.ts';
 import { startNode, type TestNode } from './node.ts';
@@ -34,19 +34,26 @@ export async function startCluster(o: ClusterOptions): Promise<TestCluster> {
   const { cache } = o;
   const artefacts = await prepare(cache);
   const owner = createOwner();
+  const started = performance.now();
+  const report = (what: string): void =>
+    cache.log(`cluster: ${what} after ${formatElapsed(performance.now() - started)}`);
   try {
     const run = await createRun(cache.folder);
-    owner.add(run.remove);
+    owner.add(() => run.remove());
     const network = await createNetwork(run.name);
     const controlPlane = await startControlPlane({
       cache,
       folder: join(run.folder, 'control-plane'),
+      socketFolder: run.sockets,
       namespace: { name: network.namespace, address: network.address },
       ...withSignal(o),
     });
     owner.add(controlPlane.stop);
+    report('control plane ready');
     const serviceProxyKubeconfig = await controlPlane.certificateKubeconfig({
-      ...{ name: 'system:kube-proxy', groups: [], from: 'node' },
+      name: 'system:kube-proxy',
+      groups: [],
+      from: 'node',
     });
     const surroundings = { run, network, controlPlane, owner, serviceProxyKubeconfig, ...withSignal(o) };
     startServiceProxy(surroundings);
@@ -57,6 +64,7 @@ export async function startCluster(o: ClusterOptions): Promise<TestCluster> {
       lastIndex += 1;
       const node = await addOneNode(lastIndex, { ...surroundings, artefacts, ...options });
       nodes.push(node);
+      report(`${node.name} Ready`);
       return node;
     };
     await Promise.all(Array.from({ length: o.nodes }, () => addNode()));
@@ -84,7 +92,7 @@ async function addOneNode(
   const { artefacts, owner, ...rest } = o;
   const { template, kubernetesDrive } = artefacts;
   const node = await startNode({ ...rest, index, name: `node-${index}`, template, kubernetesDrive });
-  owner.add(node.kill);
+  owner.add(() => node.kill());
   await node.ready();
   return node;
 }

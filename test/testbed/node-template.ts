@@ -32,7 +32,12 @@ export async function nodeTemplate(cache: Cache, o: TemplateOptions): Promise<No
   const { stdout: qemu } = await run('qemu-system-x86_64', ['--version']);
   const folder = await cached(cache, {
     name: 'node-template',
-    key: [qemu, o.image.disk, JSON.stringify([o.hardware, o.kernelArguments, o.archives]), ...(await Promise.all(sources))],
+    key: [
+      qemu,
+      o.image.disk,
+      JSON.stringify([o.hardware, o.kernelArguments, o.archives]),
+      ...(await Promise.all(sources)),
+    ],
     estimate: 'booting a machine and importing images, 30 s to 2 min',
     keep: 4,
     build: (folder, log) => buildTemplate(cache, o, folder, log),
@@ -46,7 +51,12 @@ export async function createOverlay(file: string, backing: { file: string; forma
   await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', backing.format, '-b', backing.file, file]);
 }
 
-async function buildTemplate(cache: Cache, o: TemplateOptions, folder: string, log: (line: string) => void): Promise<void> {
+async function buildTemplate(
+  cache: Cache,
+  o: TemplateOptions,
+  folder: string,
+  log: (line: string) => void,
+): Promise<void> {
   const { kernelArguments, image, hardware } = o;
   const owned = await createRun(cache.folder);
   try {
@@ -56,7 +66,13 @@ async function buildTemplate(cache: Cache, o: TemplateOptions, folder: string, l
     await createOverlay(disk, { file: image.disk, format: 'raw' });
     log('booting');
     const machine = await startMachine({
-      ...{ name: 'template', folder: owned.folder, sockets: owned.sockets, hardware, image, disk, kernelArguments },
+      name: 'template',
+      folder: owned.folder,
+      sockets: owned.sockets,
+      hardware,
+      image,
+      disk,
+      kernelArguments,
       network: { namespace: network.namespace, tap },
       ...withSignal(cache),
     });

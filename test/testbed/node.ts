@@ -7,7 +7,6 @@ import { type GuestCommandOptions, GuestGoneError, type GuestResult } from './gu
 import type { NodeAddresses, TestNetwork } from './network.ts';
 import { cniConfiguration, kubeletConfiguration, kubeProxyArguments } from './node-config.ts';
 import { createOverlay, type NodeTemplate } from './node-template.ts';
-import { waitFor } from './process.ts';
 import type { Run } from './runs.ts';
 import { type Machine, startMachine } from './vm.ts';
 
@@ -55,8 +54,12 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
   const start = async (extra: readonly string[] | undefined): Promise<Machine> => {
     const booted = extra !== undefined;
     const machine = await startMachine({
-      ...{ name: o.name, folder: o.run.folder, sockets: o.run.sockets, disk },
-      ...{ hardware: o.template.hardware, image: o.template.image },
+      name: o.name,
+      folder: o.run.folder,
+      sockets: o.run.sockets,
+      disk,
+      hardware: o.template.hardware,
+      image: o.template.image,
       kernelArguments: [...o.template.kernelArguments, ...(extra ?? [])],
       network: { namespace: o.network.namespace, tap: addresses.tap },
       ...(booted ? {} : { memory: o.template.memory }),
@@ -89,7 +92,10 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
       machine = undefined;
       machine = await start(kernelArguments);
     },
-    ready: () => nodeReady(o),
+    ready: async () => {
+      const { stdout } = await runInGuest(['cat', '/proc/sys/kernel/random/boot_id']);
+      await nodeReady(o, stdout.trim());
+    },
     logs: async () => {
       const logs = ['containerd', 'kubelet', 'kube-proxy'].map((name) => `/var/log/${name}.log`);
       return (await runInGuest(['tail', '-n', '40', ...logs])).stdout;
@@ -125,8 +131,11 @@ async function nodeFiles(o: NodeOptions, addresses: NodeAddresses): Promise<Reco
 async function joinCluster(name: string, machine: Machine, identity: NodeIdentity): Promise<void> {
   const { addresses, files, machineId } = identity;
   const variables = {
-    ...{ NAME: name, MACHINE_ID: machineId },
-    ...{ ADDRESS: addresses.address, MAC: addresses.mac, GATEWAY: addresses.gateway },
+    NAME: name,
+    MACHINE_ID: machineId,
+    ADDRESS: addresses.address,
+    MAC: addresses.mac,
+    GATEWAY: addresses.gateway,
     KUBE_PROXY_ARGUMENTS: kubeProxyArguments.join(' '),
     NOW: (Date.now() / 1000).toFixed(3),
   };
@@ -140,12 +149,14 @@ async function joinCluster(name: string, machine: Machine, identity: NodeIdentit
   await succeeds(machine.channel.run(script.join('\n')), `joining ${name} to the cluster`);
 }
 
-async function nodeReady(o: NodeOptions): Promise<void> {
-  await waitFor(`node ${o.name} to be Ready`, { deadlineMs: 180_000, intervalMs: 1000, ...withSignal(o) }, async () => {
-    const path = '{.status.conditions[?(@.type=="Ready")].status}';
-    const { stdout } = await o.controlPlane.kubectl(['get', 'node', o.name, `--output=jsonpath=${path}`]);
-    return stdout === 'True';
-  });
+/** A node that was rebooted is Ready in the API server's eyes until it is missed: its boot id tells. */
+async function nodeReady(o: NodeOptions, bootId: string): Promise<void> {
+  const states = ['create', `jsonpath={.status.nodeInfo.bootID}=${bootId}`, 'condition=Ready'];
+  for (const state of states) {
+    const wait = ['wait', `node/${o.name}`, `--for=${state}`, '--timeout=180s'];
+    const { code, stderr } = await o.controlPlane.kubectl(wait, withSignal(o));
+    if (code !== 0) throw new Error(`node ${o.name} is not Ready: ${stderr.trim()}`);
+  }
 }
 
 async function succeeds(result: Promise<GuestResult>, what: string): Promise<void> {

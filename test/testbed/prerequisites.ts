@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import { defaultCacheFolder, type Cache } from './cache.ts';
 import { goProblem, isKubernetesBinaryCached } from './kubernetes-binary.ts';
 import { interruption, run } from './process.ts';
@@ -42,7 +42,7 @@ export class PrerequisiteError extends Error {
 
 interface Package {
   name: string;
-  /** One that it brings, found on PATH. */
+  /** One that it brings: found on PATH, or the whole path. */
   command: string;
   since: Purpose;
 }
@@ -62,6 +62,8 @@ const packages: readonly Package[] = [
   // mmdebstrap only recommends it, and without it finds no keys.
   { name: 'gpg', command: 'gpg', since: 'node' },
   { name: 'buildah', command: 'buildah', since: 'node' },
+  // Debian 13's buildah only recommends it, and without it ends at once.
+  { name: 'netavark', command: '/usr/lib/podman/netavark', since: 'node' },
   { name: 'e2fsprogs', command: 'mke2fs', since: 'node' },
   { name: 'iproute2', command: 'ip', since: 'node' },
   { name: 'iptables', command: 'iptables', since: 'node' },
@@ -79,7 +81,7 @@ async function missingPackages(purpose: Purpose, path: string): Promise<string[]
 async function isOnPath(command: string, path: string): Promise<boolean> {
   const found = await Promise.all(
     path.split(delimiter).map((folder) =>
-      access(join(folder, command), constants.X_OK).then(
+      access(resolve(folder, command), constants.X_OK).then(
         () => true,
         () => false,
       ),

@@ -63,7 +63,7 @@ export async function isAlive(owner: RunOwner): Promise<boolean> {
   return now !== undefined && now.started === owner.started && now.bootId === owner.bootId;
 }
 
-async function processIdentity(pid: number): Promise<RunOwner | undefined> {
+export async function processIdentity(pid: number): Promise<RunOwner | undefined> {
   try {
     const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');

@@ -13,13 +13,5 @@ export interface AgentConfig {
 /** Name of the agent's port for /healthz, /readyz and /metrics, and its number. */
 export const AGENT_HEALTH_PORT = { name: 'health', number: 8081 } as const;
 
-/**
- * Measured: a large real policy compiles within 100 MiB; the pathological one that is refused grows for ever. The compile's
- * limit on address space is below the container's memory, because kubelet kills the whole container on cgroup v2 when one
- * process in it runs out of memory.
- */
-export const AGENT_MEMORY = {
-  request: '64Mi',
-  limit: '256Mi',
-  compileAddressSpaceBytes: 160 * 1024 * 1024,
-} as const;
+/** The limit is what the agent's own limits on a compile are made for: a parser that runs away has to die alone. */
+export const AGENT_MEMORY = { request: '64Mi', limit: '256Mi' } as const;

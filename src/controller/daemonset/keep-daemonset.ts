@@ -34,18 +34,21 @@ export interface DaemonSetKeeper {
 }
 
 /** While the operator is being removed nothing is created; a re-install of its ClusterRole is seen after this time. */
-const WITHOUT_OWNER_MS = 30_000;
+const WITHOUT_OWNER_MS = 10_000;
 
 export function createDaemonSetKeeper(parts: DaemonSetParts): DaemonSetKeeper {
   const patience = createPatience();
   let written: WrittenDaemonSet | undefined;
+  let owned = true;
 
   async function keep(_key: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
     const owner = await readOwner(parts, signal);
     if (owner === undefined) {
-      parts.logger.info(`the agents are left alone: ClusterRole ${OWNER_CLUSTER_ROLE} is not there or being deleted`);
+      if (owned) parts.logger.info(`the agents are left alone: ClusterRole ${OWNER_CLUSTER_ROLE} is gone or going`);
+      owned = false;
       return { requeueAfterMs: WITHOUT_OWNER_MS };
     }
+    owned = true;
     const live = parts.live();
     const plan = planDaemonSet(agentDaemonSet(parts.config, owner), live, written);
     if (plan.kind === 'keep') return undefined;

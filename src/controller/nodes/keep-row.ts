@@ -21,7 +21,9 @@ export async function keepRow(name: string, parts: RowParts, signal: AbortSignal
     await act(plan, parts, signal);
   } catch (error) {
     // The caches are about to learn what the API server already knows, and that event brings the next reconcile.
-    if (!isAlreadyExists(error) && !isConflict(error) && !isNotFound(error)) throw error;
+    if (isAlreadyExists(error) || isConflict(error)) return;
+    // But where a row cannot be created because the CRD is gone, no event tells that it is back: try again.
+    if (plan.kind === 'create' || !isNotFound(error)) throw error;
   }
 }
 

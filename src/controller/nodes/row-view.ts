@@ -37,7 +37,15 @@ export function viewRow(row: AppArmorNode): RowView {
  * something changed that concerns every object.
  */
 export function changedNames(now: RowView | undefined, before: RowView | undefined): 'all' | ReadonlySet<string> {
-  if (now === undefined || before === undefined) return 'all';
+  return changedBetween(now ?? NOTHING_REPORTED, before ?? NOTHING_REPORTED);
+}
+
+type Reported = Pick<RowView, 'bootID' | 'enforcing' | 'reason' | 'loaded' | 'problems'>;
+
+/** A row that is not there counts as one in which no agent has written yet: in a new cluster that is all of them. */
+const NOTHING_REPORTED: Reported = { bootID: '', enforcing: undefined, reason: '', loaded: {}, problems: [] };
+
+function changedBetween(now: Reported, before: Reported): 'all' | ReadonlySet<string> {
   if (now.bootID !== before.bootID || now.enforcing !== before.enforcing || now.reason !== before.reason) return 'all';
   const names = new Set<string>();
   for (const name of new Set([...Object.keys(now.loaded), ...Object.keys(before.loaded)])) {

@@ -13,6 +13,7 @@ import {
   NAMESPACE,
   profile,
   tokenOf,
+  uninstallOperator,
 } from './installation.ts';
 import type { Caller } from './installation.ts';
 import { grantedRights } from './rights.ts';
@@ -81,7 +82,7 @@ describe('what an agent may do', function () {
     await kubectl(['delete', 'clusterrole,clusterrolebinding', 'agent-rights-test', '--ignore-not-found']);
     await kubectl(['delete', 'pod', HERE, `--namespace=${NAMESPACE}`, '--force', '--grace-period=0']);
     await kubectl(['delete', 'apparmornodes,nodes', HERE, THERE, '--ignore-not-found']);
-    await installOperator();
+    await uninstallOperator();
     for (const caller of [admin, agent, ofNode, unbound]) await caller.close();
   });
 

@@ -32,6 +32,13 @@ export async function installOperator(): Promise<string> {
   return printed;
 }
 
+/** Leaves the API server as the fixture makes it: with the CRDs and nothing else of ours. */
+export async function uninstallOperator(): Promise<void> {
+  await kubectl(['delete', '-k', MANIFESTS, '--ignore-not-found', '--timeout=60s']);
+  await kubectl(['apply', '--server-side', '-k', join(ROOT, 'crds')]);
+  await kubectl(['wait', 'crd', '--all', '--for=condition=Established', '--timeout=60s']);
+}
+
 /** One user's requests to the API server: far faster than a kubectl for each, and with nothing in between. */
 export interface Caller {
   /** The answer's JSON. Throws KubeError. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppArmorNode, AppArmorNodeStatus, AppArmorProfile } from '../../../src/api/generated/index.ts';
 import { CONTROLLER_LEASE, LABEL } from '../../../src/api/names.ts';
@@ -59,7 +58,7 @@ export async function startOperator(): Promise<TestOperator> {
     client,
     async startController(identity) {
       const controller = await startProcess(identity, client);
-      owner.add(controller.stop);
+      owner.add(() => controller.stop());
       return controller;
     },
     async createNode(name, labels = {}) {
@@ -171,19 +170,19 @@ async function keepAlive(client: KubeClient, nodes: ReadonlySet<string>, signal:
 
 async function renew(client: KubeClient, name: string): Promise<void> {
   const renewTime = new Date().toISOString().replace('Z', '000Z');
-  await client.apply(
-    LEASES,
-    {
-      metadata: { name, namespace: 'kube-node-lease' },
-      ...{ spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime } },
-    },
-    { fieldManager: 'cluster-test', force: true },
-  );
+  const lease = {
+    metadata: { name, namespace: 'kube-node-lease' },
+    spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime },
+  };
+  await client.apply(LEASES, lease, { fieldManager: 'cluster-test', force: true });
 }
 
 /** Applies an AppArmorProfile and returns it as stored. */
 export async function applyProfile(client: KubeClient, name: string, spec: object): Promise<AppArmorProfile> {
-  const object = { metadata: { name }, ...{ spec } };
+  const object = {
+    metadata: { name },
+    spec,
+  };
   return client.apply<AppArmorProfile>(APPARMOR_PROFILE, object, { fieldManager: 'cluster-test', force: true });
 }
 

@@ -11,6 +11,8 @@ interface Stored {
   [member: string]: unknown;
 }
 
+type Unstored = { metadata: { name: string; uid: string } & Record<string, unknown> } & Record<string, unknown>;
+
 /** What an agent needs of an API server, in memory: lists, watches, GET and merge patches of status. */
 export interface InMemoryApi {
   transport: Transport;
@@ -53,7 +55,7 @@ export function createInMemoryApi(): InMemoryApi {
     for (const watch of watches)
       if (watch.path === path) watch.put(JSON.stringify({ type, object: partial(path, object) }));
   };
-  const put = (path: string, object: { metadata: Record<string, unknown> & { name: string; uid: string } }): Stored => {
+  const put = (path: string, object: Unstored): Stored => {
     version += 1;
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } };
     const type = inPath(path).has(object.metadata.name) ? 'MODIFIED' : 'ADDED';
@@ -117,7 +119,7 @@ export function createInMemoryApi(): InMemoryApi {
         metadata: { name: head.name, uid: `uid-${head.name}`, labels, annotations },
         data: content,
         ...change,
-      } as Stored);
+      });
       return head.name;
     },
     deleteRevision: (name) => remove(PATHS.revisions, name),
@@ -160,11 +162,11 @@ function partial(path: string, object: Stored): Stored {
 
 function queue<T>(): { put: (item: T | Error | undefined) => void; read: () => AsyncGenerator<T> } {
   const items: (T | Error | undefined)[] = [];
-  let wake = (): void => undefined;
+  let wake: (() => void) | undefined;
   return {
     put(item) {
       items.push(item);
-      wake();
+      wake?.();
     },
     async *read() {
       while (true) {
@@ -180,7 +182,7 @@ function queue<T>(): { put: (item: T | Error | undefined) => void; read: () => A
 
 function merge(object: unknown, patch: unknown): unknown {
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
-  const merged = new Map(Object.entries((object ?? {}) as object));
+  const merged = new Map(Object.entries(object ?? {}));
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) merged.delete(name);
     else merged.set(name, merge(merged.get(name), value));

@@ -35,20 +35,25 @@ export function binaryOf(policy: WantedPolicy): Buffer {
   );
 }
 
+export function hashesOf(binary: Buffer): { sha256: string; sha1: string } {
+  return { sha256: sha256(binary), sha1: createHash('sha1').update(binary).digest('hex') };
+}
+
 export function sha256(binary: Buffer): string {
   return createHash('sha256').update(binary).digest('hex');
 }
 
 export function compiledOf(policy: WantedPolicy): CompiledPolicy {
   const profiles = policy.names.map((name) => ({ name, mode: 'enforce' }));
-  return { sha256: sha256(binaryOf(policy)), profiles };
+  const binary = binaryOf(policy);
+  return { ...hashesOf(binary), profiles };
 }
 
 export function loadOf(policy: WantedPolicy): LedgerLoad {
-  const { sha256: hash, profiles } = compiledOf(policy);
+  const compiled = compiledOf(policy);
   const { object, revision, text, fingerprint, environment } = policy;
-  const id = loadId(revision, hash);
-  return { id, object: object.uid, revision, text, fingerprint, environment, sha256: hash, profiles };
+  const id = loadId(revision, compiled.sha256);
+  return { id, object: object.uid, revision, text, fingerprint, environment, ...compiled };
 }
 
 /** The kernel's entries after these policies were loaded. */
@@ -71,7 +76,8 @@ export function recorded(ledger: Ledger, policy: WantedPolicy, bootID = BOOT, or
 export function intended(ledger: Ledger, policy: WantedPolicy, bootID = BOOT, origin: Origin = 'created'): Ledger {
   const load = loadOf(policy);
   const origins = new Map(rootsOfLoad(load).map((name) => [name, origin]));
-  return withIntent(ledger, { load, object: policy.object, origins }, bootID);
+  const { name, creationTimestamp } = policy.object;
+  return withIntent(ledger, { load, object: { name, creationTimestamp }, origins }, bootID);
 }
 
 /** What a node with these policies is asked to do: all compiled, nothing loaded, unless changed. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { EMPTY_LEDGER, withLoaded } from '../../../src/agent/ledger.ts';
 import { planNode } from '../../../src/agent/plan.ts';
-import type { Plan, PlanInput, PolicyPlan } from '../../../src/agent/plan.ts';
+import type { ConflictOwner, Plan, PlanInput, PolicyPlan } from '../../../src/agent/plan.ts';
 import { clip, nodeStatus } from '../../../src/agent/report.ts';
 import type { ReportInput } from '../../../src/agent/report.ts';
 import { BOOT, content, headOf, heldBy, intended, ledgerOf, loadOf, planInput, recorded, wanted } from './objects.ts';
@@ -111,10 +111,6 @@ describe('agent/report', () => {
   });
 
   it('says who owns a name', () => {
-    const conflict = (owner: object): unknown => {
-      const plan = planOf({ step: { kind: 'conflict', profile: 'shared', owner } as PolicyPlan['step'] });
-      return report(planInput([]), { plan }).problems?.[0];
-    };
     expect(conflict({ kind: 'object', name: 'older' })).to.deep.equal({
       profile: 'shared',
       object: 'web',
@@ -212,4 +208,9 @@ function reportInput(input: PlanInput): ReportInput {
     ledger: input.ledger,
     invalid: [],
   };
+}
+
+function conflict(owner: ConflictOwner): unknown {
+  const plan = planOf({ step: { kind: 'conflict', profile: 'shared', owner } });
+  return report(planInput([]), { plan }).problems?.[0];
 }

@@ -3,23 +3,17 @@ import { currentRevisions } from '../../../src/agent/current-revisions.ts';
 import { livingObjects, prepareRevision, textOf, wantedPolicies } from '../../../src/agent/prepared-revision.ts';
 import type { PreparedRevision } from '../../../src/agent/prepared-revision.ts';
 import { readContent, readHead, RevisionInvalidError } from '../../../src/agent/revision-content.ts';
+import type { RevisionHead } from '../../../src/agent/revision-content.ts';
 import { ANNOTATION, LABEL } from '../../../src/api/names.ts';
 import type { RevisionContent } from '../../../src/api/revision.ts';
 import { content, headOf, policyText } from './objects.ts';
 
 describe('agent/current-revisions', () => {
-  const head = (object: string, name: string, sequence: number) => ({
-    name,
-    objectUid: `uid-${object}`,
-    object,
-    hash: name,
-    sequence,
-  });
   const one = head('web', 'one', 1);
   const two = head('web', 'two', 2);
   const ten = head('web', 'ten', 10);
   const other = head('other', 'x', 1);
-  const cases: [string, (typeof one)[], string[], Record<string, (string | undefined)[]>][] = [
+  const cases: [string, RevisionHead[], string[], Record<string, (string | undefined)[]>][] = [
     ['the highest sequence', [two, ten, one], ['one', 'two', 'ten'], { 'uid-web': ['ten', 'ten'] }],
     ['the highest with a text beside the newest', [one, two, ten], ['one', 'two'], { 'uid-web': ['ten', 'two'] }],
     ['nothing usable before the first text is here', [one], [], { 'uid-web': ['one', undefined] }],
@@ -103,7 +97,6 @@ describe('agent/revision-content', () => {
 });
 
 describe('agent/prepared-revision', () => {
-  const prepare = (of: RevisionContent): PreparedRevision => prepareRevision({ ...headOf(of), content: of });
   const mixed = content('web', {
     nodeSelector: { pool: 'apps' },
     variants: [{ nodeSelector: { os: 'ubuntu' }, policy: `# ubuntu\n${policyText('web')}` }],
@@ -174,3 +167,11 @@ describe('agent/prepared-revision', () => {
     });
   });
 });
+
+function head(object: string, name: string, sequence: number): RevisionHead {
+  return { name, objectUid: `uid-${object}`, object, hash: name, sequence };
+}
+
+function prepare(of: RevisionContent): PreparedRevision {
+  return prepareRevision({ ...headOf(of), content: of });
+}

@@ -87,6 +87,11 @@ describe('kernel/apparmor', () => {
       ]);
     });
 
+    it('reads the SHA-1 that kernels before 6.8 show', async () => {
+      await addProfile('web.3', { name: 'web\n', mode: 'enforce\n', raw_sha1: 'cd34\n' });
+      expect(await kernel().profiles()).to.deep.equal([{ name: 'web', mode: 'enforce', rawSha1: 'cd34' }]);
+    });
+
     it('takes full names of children as they are', async () => {
       await addProfile('web.3', { name: 'web\n', mode: 'enforce\n' });
       await addProfile('web.3/profiles/hat.4', { name: 'web//hat\n', mode: 'enforce\n' });

@@ -15,8 +15,8 @@ export interface InMemoryKernel extends AppArmorKernel {
   refusals: string[];
   /** Run before each load is carried out. */
   beforeLoad: (binary: Buffer) => void;
-  /** As on kernels built without CONFIG_SECURITY_APPARMOR_EXPORT_BINARY. */
-  exportsHashes: boolean;
+  /** Before 6.8 kernels show SHA-1; those built without CONFIG_SECURITY_APPARMOR_EXPORT_BINARY show none. */
+  hash: 'sha256' | 'sha1' | 'none';
   enforcing: EnforcingState;
   /** How often the list was read. */
   lists: number;
@@ -30,7 +30,7 @@ export function createInMemoryKernel(): InMemoryKernel {
     writes: [],
     refusals: [],
     beforeLoad: () => undefined,
-    exportsHashes: true,
+    hash: 'sha256',
     enforcing: { enforcing: true },
     lists: 0,
     change(name, profile) {
@@ -42,9 +42,10 @@ export function createInMemoryKernel(): InMemoryKernel {
     revision: async () => String(revision),
     async profiles() {
       kernel.lists += 1;
-      return [...held.values()].map(({ rawSha256, ...profile }) =>
-        kernel.exportsHashes && rawSha256 !== undefined ? { ...profile, rawSha256 } : profile,
-      );
+      return [...held.values()].map(({ rawSha256, rawSha1, ...profile }) => {
+        if (kernel.hash === 'sha256' && rawSha256 !== undefined) return { ...profile, rawSha256 };
+        return kernel.hash === 'sha1' && rawSha1 !== undefined ? { ...profile, rawSha1 } : profile;
+      });
     },
     async load(binary) {
       kernel.beforeLoad(binary);
@@ -52,7 +53,8 @@ export function createInMemoryKernel(): InMemoryKernel {
       const refusal = kernel.refusals.shift();
       if (refusal !== undefined) throw new KernelWriteError('load', refusal);
       const rawSha256 = createHash('sha256').update(binary).digest('hex');
-      for (const { name, mode } of readCompiledProfiles(binary)) held.set(name, { name, mode, rawSha256 });
+      const rawSha1 = createHash('sha1').update(binary).digest('hex');
+      for (const { name, mode } of readCompiledProfiles(binary)) held.set(name, { name, mode, rawSha256, rawSha1 });
       revision += 1;
     },
     async remove(name) {

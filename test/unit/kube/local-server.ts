@@ -51,7 +51,7 @@ export async function startLocalServer(
     settings: { maxConcurrentStreams: options.maxStreams ?? 100 },
   });
   const sessions: ServerHttp2Session[] = [];
-  let handler: Handler = (stream) => answer(stream, 404, '404 page not found');
+  let handler = notFound;
   server.on('session', (session) => {
     sessions.push(session);
     session.on('error', () => undefined);
@@ -78,6 +78,8 @@ export async function startLocalServer(
       }),
   };
 }
+
+const notFound: Handler = (stream) => answer(stream, 404, '404 page not found');
 
 export function answer(
   stream: ServerHttp2Stream,

@@ -46,10 +46,10 @@ export function createScriptedTransport(): ScriptedTransport {
       const refusal = transport.refusals.shift();
       if (refusal !== undefined) throw refusal;
       const pending: (string | Error | undefined)[] = [];
-      let wake = (): void => undefined;
+      let wake: (() => void) | undefined;
       const put = (item: string | Error | undefined): void => {
         pending.push(item);
-        wake();
+        wake?.();
       };
       const stream: ScriptedStream = {
         request,

@@ -1,32 +1,15 @@
-import { expect } from 'chai';
 import { createServer as createHttpsServer } from 'node:https';
-import type { ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { KubeError } from '../../../src/kube/errors.ts';
+import { expect } from 'chai';
 import { createTransport } from '../../../src/kube/transport.ts';
 import type { KubeRequest, Transport, TransportOptions } from '../../../src/kube/transport.ts';
 import { answer, makeKeys, startLocalServer } from './local-server.ts';
 import type { Keys, LocalServer } from './local-server.ts';
-import { startProxy } from './proxy.ts';
+import { failureOf } from './outcome.ts';
 
 const get: KubeRequest = { method: 'GET', path: '/api/v1/nodes' };
 
-async function failureOf(promise: Promise<unknown>): Promise<KubeError> {
-  const error = await promise.then(
-    () => expect.fail('nothing was thrown'),
-    (error: unknown) => error,
-  );
-  expect(error).to.be.instanceOf(KubeError);
-  return error as KubeError;
-}
-
-async function collect(lines: AsyncIterable<string>): Promise<string[]> {
-  const collected: string[] = [];
-  for await (const line of lines) collected.push(line);
-  return collected;
-}
-
-describe('transport', () => {
+describe('transport: requests', () => {
   let keys: Keys;
   let server: LocalServer;
   let transport: Transport;
@@ -180,11 +163,8 @@ describe('transport', () => {
           headers[':path'] === '/date' ? { 'retry-after': 'Fri' } : header,
         );
       });
-      const seconds = (path: string): Promise<number | undefined> =>
-        failureOf(transport.request({ ...get, path })).then((error) => error.retryAfterSeconds);
-      expect(await seconds('/header')).to.equal(3);
-      expect(await seconds('/details')).to.equal(9);
-      expect(await seconds('/date')).to.equal(9);
+      const answers = ['/header', '/details', '/date'].map((path) => failureOf(transport.request({ ...get, path })));
+      expect((await Promise.all(answers)).map((error) => error.retryAfterSeconds)).to.deep.equal([3, 9, 9]);
     });
 
     it('refuses an answer that is not JSON', async () => {
@@ -260,163 +240,6 @@ describe('transport', () => {
       await other.close();
       old.closeAllConnections();
       await new Promise((resolve) => old.close(resolve));
-    });
-  });
-
-  describe('time', () => {
-    it('gives up on a server that does not answer, or does not finish', async () => {
-      server.handle((stream, headers) => {
-        if (headers[':path'] === '/half') stream.respond({ ':status': 200 });
-      });
-      for (const path of ['/silent', '/half']) {
-        const error = await failureOf(transport.request({ ...get, path, timeoutMs: 60 }));
-        expect(error).to.include({ status: 0, reason: 'Timeout' });
-      }
-      const opening = await failureOf(transport.stream({ ...get, path: '/silent', timeoutMs: 60 }));
-      expect(opening).to.include({ reason: 'Timeout' });
-    });
-
-    it('does not end a stream by the timeout of its opening', async () => {
-      let remote: ServerHttp2Stream | undefined;
-      server.handle((stream) => {
-        stream.respond({ ':status': 200 });
-        remote = stream;
-      });
-      const { lines } = await transport.stream({ ...get, timeoutMs: 100 });
-      setTimeout(() => remote?.end('late\n'), 200);
-      expect(await collect(lines)).to.deep.equal(['late']);
-    });
-
-    it('throws the reason of the signal that aborts, whenever it does', async () => {
-      server.handle((stream, headers) => {
-        if (headers[':path'] === '/half') stream.respond({ ':status': 200 });
-      });
-      const reason = new Error('enough');
-      const early = AbortSignal.abort(reason);
-      const outcomes = [transport.request({ ...get, signal: early }), transport.stream({ ...get, signal: early })];
-      for (const path of ['/silent', '/half']) {
-        const controller = new AbortController();
-        setTimeout(() => controller.abort(reason), 30);
-        outcomes.push(transport.request({ ...get, path, signal: controller.signal }));
-      }
-      for (const outcome of await Promise.allSettled(outcomes)) {
-        expect(outcome).to.deep.equal({ status: 'rejected', reason });
-      }
-    });
-
-    it('leaves no listener on a signal that outlives its requests', async () => {
-      const { signal } = new AbortController();
-      let listeners = 0;
-      const add = signal.addEventListener.bind(signal);
-      const remove = signal.removeEventListener.bind(signal);
-      signal.addEventListener = (...args: Parameters<typeof add>) => {
-        listeners += 1;
-        add(...args);
-      };
-      signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-        listeners -= 1;
-        remove(...args);
-      };
-      server.handle((stream) => answer(stream, 200, '{}\n'));
-      await transport.request({ ...get, signal });
-      await collect((await transport.stream({ ...get, signal })).lines);
-      expect(listeners).to.equal(0);
-    });
-  });
-
-  describe('streams', () => {
-    it('gives lines as they come, whole, and drops what was cut off', async () => {
-      server.handle((stream) => {
-        stream.respond({ ':status': 200 });
-        stream.write('{"a":1}\n{"b"');
-        setTimeout(() => stream.write(Buffer.from([0x3a, 0x22, 0xc3])), 10);
-        setTimeout(() => stream.end(Buffer.from([0xa4, 0x22, 0x7d, 0x0a, 0x0a, 0x7b])), 20);
-      });
-      const { lines } = await transport.stream(get);
-      expect(await collect(lines)).to.deep.equal(['{"a":1}', '{"b":"ä"}']);
-    });
-
-    it('refuses a line that is too long', async () => {
-      const small = reach({ maxBytes: 1000 });
-      server.handle((stream) => {
-        stream.respond({ ':status': 200 });
-        stream.write(`ok\n${'x'.repeat(1001)}`);
-      });
-      const { lines } = await small.stream(get);
-      expect(await failureOf(collect(lines))).to.include({ reason: 'ResponseTooLarge' });
-      await small.close();
-    });
-
-    it("throws when the connection breaks, and the signal's reason when the caller aborts", async () => {
-      server.handle((stream) => stream.respond({ ':status': 200 }));
-      const broken = await transport.stream(get);
-      const failing = failureOf(collect(broken.lines));
-      server.sessions[0]?.destroy();
-      expect(await failing).to.include({ reason: 'ConnectionFailed' });
-
-      const controller = new AbortController();
-      const aborted = await transport.stream({ ...get, signal: controller.signal });
-      const ending = collect(aborted.lines);
-      controller.abort(new Error('enough'));
-      expect(await ending.catch(String)).to.equal('Error: enough');
-    });
-
-    it('ends at close, and tells the server', async () => {
-      const closed = Promise.withResolvers<void>();
-      server.handle((stream) => {
-        stream.respond({ ':status': 200 });
-        stream.on('close', closed.resolve);
-      });
-      const stream = await transport.stream(get);
-      const ending = collect(stream.lines).catch(() => []);
-      stream.close();
-      await Promise.all([closed.promise, ending]);
-    });
-  });
-
-  describe('connection', () => {
-    it('finishes streams of a server that says goodbye, and begins new ones on another connection', async () => {
-      const streams: ServerHttp2Stream[] = [];
-      server.handle((stream, headers) => {
-        if (headers[':path'] === '/watch') {
-          stream.respond({ ':status': 200 });
-          streams.push(stream);
-        } else answer(stream, 200, {});
-      });
-      const { lines } = await transport.stream({ ...get, path: '/watch' });
-      server.sessions[0]?.goaway(0);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      await transport.request(get);
-      expect(server.sessions).to.have.length(2);
-      streams[0]?.end('last\n');
-      expect(await collect(lines)).to.deep.equal(['last']);
-    });
-
-    it('notices a server that vanished without a word', async () => {
-      const proxy = await startProxy(server.access.url);
-      const other = reach({ pingEveryMs: 50, pingTimeoutMs: 50 }, { ...server.access, url: proxy.url });
-      server.handle((stream) => stream.respond({ ':status': 200 }));
-      const { lines } = await other.stream(get);
-      const failing = failureOf(collect(lines));
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      proxy.freeze();
-      expect((await failing).message).to.contain('ping');
-      await other.close();
-      await proxy.stop();
-    });
-
-    it('gives up on a server that accepts, and then says nothing', async () => {
-      const proxy = await startProxy(server.access.url);
-      proxy.freeze();
-      const other = reach({ timeoutMs: 80 }, { ...server.access, url: proxy.url });
-      expect(await failureOf(other.request(get))).to.include({ status: 0 });
-      await other.close();
-      await proxy.stop();
-    });
-
-    it('is not usable after close', async () => {
-      await transport.close();
-      expect((await failureOf(transport.request(get))).message).to.contain('closed');
     });
   });
 });

@@ -52,6 +52,10 @@ function profile(name: string, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([write.name('profile'), write.struct, write.string(name), ...parts, write.structEnd]);
 }
 
+function readParts(...parts: readonly Buffer[]) {
+  return readCompiledProfiles(Buffer.concat([version(), profile('a', ...parts)]));
+}
+
 const COMPLAIN_VERSION = 8 | (1 << 11);
 
 describe('readCompiledProfiles', () => {
@@ -92,11 +96,9 @@ describe('readCompiledProfiles', () => {
   it('tells an attachment, as text or as automaton, from the rules', () => {
     const automaton = Buffer.concat([write.name('aadfa'), write.blob(Buffer.from('profile'))]);
     const attach = Buffer.concat([write.name('attach'), write.string('/usr/bin/*')]);
-    const read = (...parts: readonly Buffer[]) =>
-      readCompiledProfiles(Buffer.concat([version(), profile('a', ...parts)]));
-    expect(read(automaton, flags(0))[0]?.hasAttachmentAutomaton).to.equal(true);
-    expect(read(flags(0), automaton)[0]?.hasAttachmentAutomaton).to.equal(false);
-    expect(read(attach, flags(0))[0]?.attachment).to.equal('/usr/bin/*');
+    expect(readParts(automaton, flags(0))[0]?.hasAttachmentAutomaton).to.equal(true);
+    expect(readParts(flags(0), automaton)[0]?.hasAttachmentAutomaton).to.equal(false);
+    expect(readParts(attach, flags(0))[0]?.attachment).to.equal('/usr/bin/*');
   });
 
   it('passes over every kind of value, nested ones too', () => {

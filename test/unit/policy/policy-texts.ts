@@ -73,7 +73,7 @@ export const READABLE: readonly [title: string, text: string, names: readonly st
     '@{p}=q\nprofile a { signal (send,receive) set=(term,rtmin+8) peer=@{p}, ptrace read peer=x, }',
     ['a'],
   ],
-  ['unix', 'profile a { unix (bind) type=stream addr=@x peer=(addr=none label="a b"), }', ['a']],
+  ['unix', 'profile a { unix (send) type=stream addr=@x peer=(addr=none label="a b"), }', ['a']],
   [
     'mqueue, io_uring, userns',
     'profile a { mqueue (open) type=posix /q, io_uring (sqpoll) label=x, userns create, userns, }',
@@ -122,6 +122,10 @@ export const UNREADABLE: readonly [title: string, text: string, problem: string]
   ['a profile in the header', 'profile a profile b { }', "1:11 expected '{' to begin the profile, not profile 'b'"],
   ['an arrow in the header', 'profile a -> b { }', "1:11 expected '{' to begin the profile, not '->'"],
   ['a comma in the header', 'profile a , { }', "1:11 expected '{' to begin the profile, not ','"],
+  ['a hat in the header', 'profile a ^b { }', "1:11 expected '{' to begin the profile, not hat 'b'"],
+  ['two lists of flags', 'profile a (audit) (audit) { }', "1:19 expected '{' to begin the profile, not '('"],
+  ['nothing behind the header', 'profile a', "1:10 expected '{' to begin the profile, not the end of the text"],
+  ['a variable behind the attachment', 'profile a /b @{c} { }', "1:14 expected '{' to begin the profile, not '@{c}'"],
   ['an end in the header', 'profile a }', "1:11 expected '{' to begin the profile, not '}'"],
   ['an assignment in the header', 'profile a = b\n', "1:11 expected '{' to begin the profile, not '='"],
   ['an open quote', 'profile a { "/x r, }', '1:13 a quoted string is not closed, or not allowed here'],
@@ -166,7 +170,7 @@ export const UNREADABLE: readonly [title: string, text: string, problem: string]
   ],
   ['an include without file', 'include <>\nprofile a { }', '1:1 the include names no file'],
   ['an include with an open bracket', 'include <a\nprofile a { }', '1:1 the include names no file'],
-  ['blocks without end', `profile a {${' {'.repeat(70)}`, '1:141 blocks are nested too deeply'],
+  ['blocks without end', `profile a {${' {'.repeat(1100)}`, '1:2013 blocks are nested too deeply'],
   [
     'names without end',
     `profile a {${` profile ${'x'.repeat(300)} {`.repeat(4)}`,

@@ -52,6 +52,12 @@ describe('scanPolicy', () => {
     expect(scanPolicy(text).profiles.map(({ attachment }) => attachment)).to.deep.equal(['@{exec}', '@{exec}/c']);
   });
 
+  it('tells variables without braces from words that begin with one', () => {
+    const text = '@x = /q\n@xy += z\nprofile a @xy=z { @x r, @x, b r, @xy/c r, @x,c r, }';
+    expect(problem(text)).to.equal(undefined);
+    expect(scanPolicy(text).profiles[0]?.attachment).to.equal('@xy=z');
+  });
+
   it('counts a deny inside a block for its profile', () => {
     expect(scanPolicy('profile a { audit deny { /x w, } }').profiles[0]?.firstDeny).to.deep.equal({
       line: 1,

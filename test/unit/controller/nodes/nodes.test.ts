@@ -58,7 +58,7 @@ describe('sameNode', () => {
   ] as const) {
     it(JSON.stringify(change), () => {
       const node = nodeView({ labels: { a: '1' } });
-      expect(sameNode(node, { ...node, ...change } as never)).to.equal(same);
+      expect(sameNode(node, { ...node, ...change })).to.equal(same);
     });
   }
 });
@@ -99,7 +99,8 @@ describe('viewRow', () => {
 describe('changedNames', () => {
   const problem = { object: 'web', profile: 'p', revision: 'r', state: 'Failed', reason: 'x', message: 'm' } as const;
   for (const [title, now, before, expected] of [
-    ['a new row', rowView(), undefined, 'all'],
+    ['a new row', rowView({ bootID: '', enforcing: undefined }), undefined, []],
+    ['a new row in which an agent has written', rowView(), undefined, 'all'],
     ['a row that is gone', undefined, rowView(), 'all'],
     ['another boot', rowView({ bootID: 'x' }), rowView(), 'all'],
     ['no longer enforcing', rowView({ enforcing: false }), rowView(), 'all'],
@@ -114,18 +115,19 @@ describe('changedNames', () => {
     ['in another line', rowView({ problems: [{ ...problem, line: 2 }] }), rowView({ problems: [problem] }), ['web']],
   ] as const) {
     it(title, () => {
-      const changed = changedNames(now as never, before as never);
+      const changed = changedNames(now, before);
       expect(changed === 'all' ? 'all' : [...changed]).to.deep.equal(expected);
     });
   }
 });
 
+const pod = (status: AgentPod['status'], metadata = {}): AgentPod => ({
+  metadata: meta(metadata),
+  spec: { nodeName: 'a' },
+  ...(status === undefined ? {} : { status }),
+});
+
 describe('viewAgentPod', () => {
-  const pod = (status: AgentPod['status'], metadata = {}): AgentPod => ({
-    metadata: meta(metadata),
-    spec: { nodeName: 'a' },
-    ...(status === undefined ? {} : { status }),
-  });
   const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2030-01-01T00:05:00Z' };
 
   for (const [title, given, expected] of [
@@ -194,7 +196,7 @@ describe('agentState', () => {
       { kind: 'securityfsMissing', message: 'mkdir' },
     ],
   ] as const) {
-    it(title, () => expect(agentState({ ...base, ...change } as never)).to.deep.equal(expected));
+    it(title, () => expect(agentState({ ...base, ...change })).to.deep.equal(expected));
   }
 });
 

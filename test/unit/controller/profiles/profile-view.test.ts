@@ -25,15 +25,16 @@ describe('viewProfile', () => {
   });
 });
 
+const at = (name: string, created: string, profiles: string[], more = {}) =>
+  profileView({
+    name,
+    uid: `uid-${name}`,
+    creationTimestamp: created,
+    verdict: { kind: 'accepted', hash: 'h', profiles },
+    ...more,
+  });
+
 describe('namesOwnedByOthers', () => {
-  const at = (name: string, created: string, profiles: string[], more = {}) =>
-    profileView({
-      name,
-      uid: `uid-${name}`,
-      creationTimestamp: created,
-      verdict: { kind: 'accepted', hash: 'h', profiles },
-      ...more,
-    });
   const early = '2030-01-01T00:00:00Z';
   const late = '2030-01-02T00:00:00Z';
 

@@ -7,6 +7,11 @@ function errorsOf(spec: Parameters<typeof profileObject>[0]): string[] {
   return verdict.kind === 'accepted' ? [] : verdict.errors.map(({ rule, field }) => `${field}: ${rule}`);
 }
 
+const hashOf = (spec: Parameters<typeof profileObject>[0], metadata = {}): string => {
+  const verdict = judge(profileObject(spec, metadata));
+  return verdict.kind === 'accepted' ? verdict.hash : '';
+};
+
 describe('judge', () => {
   it('makes the content of the revision, and nothing else of the object', () => {
     const verdict = judge(
@@ -33,10 +38,6 @@ describe('judge', () => {
   });
 
   it('gives the same hash for what means the same, and another for what does not', () => {
-    const hashOf = (spec: Parameters<typeof profileObject>[0], metadata = {}): string => {
-      const verdict = judge(profileObject(spec, metadata));
-      return verdict.kind === 'accepted' ? verdict.hash : '';
-    };
     const plain = hashOf({});
     expect(plain).to.match(/^[0-9a-f]{12}$/);
     for (const same of [{ nodeSelector: {} }, { variants: [] }, { conflictPolicy: 'Refuse' }] as const) {

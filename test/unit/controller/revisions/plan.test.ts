@@ -10,14 +10,9 @@ const at = (hash: string, sequence: number, more: Partial<RevisionView> = {}): R
 function planned(generation: number, wanted: string | undefined, revisions: RevisionView[]): string[] {
   const { action, remove } = planRevisions({ objectUid: 'uid-web', generation, wanted, revisions });
   const removed = remove.map(({ hash }) => `remove ${hash}`);
-  switch (action.kind) {
-    case 'none':
-      return ['none', ...removed];
-    case 'publish':
-      return [`publish ${action.sequence}`, ...removed];
-    case 'bump':
-      return [`bump ${action.revision.hash} ${action.sequence}`, ...removed];
-  }
+  const bumped = action.kind === 'bump' ? [action.revision.hash] : [];
+  const sequence = action.kind === 'none' ? [] : [action.sequence];
+  return [[action.kind, ...bumped, ...sequence].join(' '), ...removed];
 }
 
 describe('planRevisions', () => {

@@ -61,7 +61,7 @@ describe('nodeOutcome', () => {
   ] as const) {
     it(title, () => {
       const revision = revisionView(title === 'not selected' ? { nodeSelector: { os: 'ubuntu' } } : {});
-      expect(nodeOutcome(facts as NodeFacts, revision)).to.deep.equal(expected);
+      expect(nodeOutcome(facts, revision)).to.deep.equal(expected);
     });
   }
 
@@ -186,7 +186,7 @@ describe('summarize: Ready and its reason', () => {
     ['failed and taken', { nodes: [conflict, failedOn('b')] }, 'Ready=False/NodesFailed Stalled=True', '0/2'],
   ] as const) {
     it(title, () => {
-      const result = summary(change as Partial<SummaryInput>);
+      const result = summary(change);
       expect(conditionsOf(result)).to.equal(expected);
       expect(result.nodesLoaded).to.equal(nodesLoaded);
       expect(result.observedGeneration).to.equal(2);
@@ -276,10 +276,10 @@ describe('summarize: what is counted', () => {
   });
 });
 
-describe('summarize: what was before', () => {
-  const stored = (nodes: NodeFacts[], change: Partial<SummaryInput> = {}): AppArmorProfileStatus =>
-    summary({ nodes, ...change, now: new Date('2030-01-01T00:00:00Z') });
+const stored = (nodes: NodeFacts[], change: Partial<SummaryInput> = {}): AppArmorProfileStatus =>
+  summary({ nodes, ...change, now: new Date('2030-01-01T00:00:00Z') });
 
+describe('summarize: what was before', () => {
   it('the same again is the same, at whatever time', () => {
     const status = stored([loadedOn('a')]);
     expect(summary({ profile: profileView({ status }), nodes: [loadedOn('a')] })).to.deep.equal(status);

@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Cache } from './cache.ts';
+import { startCluster } from './cluster.ts';
+import { operatorImage } from './image.ts';
+import { waitFor } from './process.ts';
+import { isAlive, processIdentity, type RunOwner } from './runs.ts';
+
+/** A cluster that outlives the command that started it: `make cluster`, `KEEP=1 make demo`. There is one at most per cache folder. */
+export interface HeldCluster {
+  /** The process that holds it: the cluster ends with it. */
+  owner: RunOwner;
+  kubeconfig: string;
+  /** The control plane's binary, whose first argument picks the program. */
+  binary: string;
+  folder: string;
+}
+
+/** A cluster is up already, or could not be started. */
+export class HeldClusterError extends Error {
+  override name = 'HeldClusterError';
+}
+
+/** Starts a process that holds a cluster of two nodes, with the operator's image on them, and waits until it is ready. */
+export async function startHeldCluster(cache: Cache): Promise<HeldCluster> {
+  if ((await findHeldCluster(cache)) !== undefined) {
+    throw new HeldClusterError('a cluster is up already: `make cluster-down` ends it');
+  }
+  await rm(stateFile(cache), { force: true });
+  const log = join(cache.folder, 'cluster.log');
+  const output = await open(log, 'w');
+  const main = join(import.meta.dirname, 'main.ts');
+  const holder = spawn(process.execPath, [main, 'hold'], { detached: true, stdio: ['ignore', output.fd, output.fd] });
+  await output.close();
+  const follower = followLog(log, cache.log);
+  try {
+    return await waitFor(
+      'the cluster',
+      { deadlineMs: 60 * 60_000, intervalMs: 500, ...withSignal(cache) },
+      async () => {
+        await follower.read();
+        if (holder.exitCode !== null || holder.signalCode !== null) {
+          // The condition of waitFor may not throw.
+          return { failed: true as const };
+        }
+        return findHeldCluster(cache);
+      },
+    ).then((held) => {
+      if ('failed' in held) throw new HeldClusterError(`the cluster did not start, see ${log}`);
+      return held;
+    });
+  } catch (error) {
+    holder.kill('SIGTERM');
+    throw error;
+  } finally {
+    holder.unref();
+  }
+}
+
+/** What the holding process does: start the cluster, say so, and keep it until the signal aborts. */
+export async function holdCluster(cache: Cache, signal: AbortSignal): Promise<void> {
+  const cluster = await startCluster({ cache, nodes: 2, signal });
+  try {
+    const image = await operatorImage(cache);
+    await Promise.all(cluster.nodes.map((node) => node.importImage(image)));
+    const owner = await processIdentity(process.pid);
+    if (owner === undefined) throw new HeldClusterError('this process is not in /proc');
+    const { kubeconfig, binary } = cluster.controlPlane;
+    const state: HeldCluster = { owner, kubeconfig, binary, folder: cluster.folder };
+    await writeFile(`${stateFile(cache)}.new`, JSON.stringify(state));
+    await rename(`${stateFile(cache)}.new`, stateFile(cache));
+    await aborted(signal);
+  } finally {
+    await rm(stateFile(cache), { force: true });
+    await cluster.stop();
+  }
+}
+
+/** The cluster that is up, if one is. */
+export async function findHeldCluster(cache: Cache): Promise<HeldCluster | undefined> {
+  const text = await readFile(stateFile(cache), 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const held = JSON.parse(text) as HeldCluster;
+  return (await isAlive(held.owner)) ? held : undefined;
+}
+
+/** Ends the cluster that is up; false if none is. */
+export async function stopHeldCluster(cache: Cache): Promise<boolean> {
+  const held = await findHeldCluster(cache);
+  if (held === undefined) return false;
+  process.kill(held.owner.pid, 'SIGTERM');
+  await waitFor(
+    'the end of the cluster',
+    { deadlineMs: 60_000, intervalMs: 200 },
+    async () => !(await isAlive(held.owner)),
+  );
+  return true;
+}
+
+/** What to type to use it. */
+export function howToReach(held: HeldCluster): string {
+  return [
+    'Use it, for example, like this:',
+    `  export KUBECONFIG=${held.kubeconfig}`,
+    `  alias kubectl='${held.binary} kubectl'`,
+    '  kubectl get nodes',
+    'Its nodes have the operator’s image: kubectl apply -k manifests/default',
+    '`make cluster-down` ends it.',
+  ].join('\n');
+}
+
+function stateFile(cache: Cache): string {
+  return join(cache.folder, 'cluster.json');
+}
+
+function followLog(path: string, log: (line: string) => void): { read(): Promise<void> } {
+  let shown = 0;
+  return {
+    read: async () => {
+      const lines = (await readFile(path, 'utf8')).split('\n').slice(0, -1);
+      for (const line of lines.slice(shown)) log(line);
+      shown = lines.length;
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    // The signal alone would not keep the process running.
+    const keepRunning = setInterval(() => undefined, 60_000);
+    signal.addEventListener('abort', () => {
+      clearInterval(keepRunning);
+      resolve();
+    });
+  });
+}
+
+function withSignal(cache: Cache): { signal?: AbortSignal } {
+  return cache.signal === undefined ? {} : { signal: cache.signal };
+}

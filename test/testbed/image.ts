@@ -1,0 +1,135 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { buildah, type ImageStorage, storageIn } from './buildah.ts';
+import { cached, type Cache, takeLock } from './cache.ts';
+import { splitLastLayer } from './oci.ts';
+import { run } from './process.ts';
+import { debianArchive, withSignal } from './rootfs.ts';
+
+/** As manifests/default names it; the runtime looks for a name without a registry there. */
+export const operatorImageName = 'docker.io/library/apparmor-operator:0.1.0';
+
+/** What the Dockerfile's FROM lines name; made here, since there is no registry to pull it from. */
+const debianImageName = 'docker.io/library/debian:trixie-slim';
+
+const project = join(import.meta.dirname, '../..');
+
+/** The part of the operator's image that stays the same from build to build: Debian, the parser, Node.js. */
+export interface LowerImage {
+  /** Archive to import into a node before it is saved. */
+  archive: string;
+  storage: ImageStorage;
+}
+
+/**
+ * Builds the project's Dockerfile up to its last layer; once, since all later builds go on from these very layers. Keyed by what
+ * goes into them: the bundles, which do not, are empty here.
+ */
+export async function lowerOperatorImage(cache: Cache): Promise<LowerImage> {
+  const debian = await debianArchive(cache, 'image-root', { suite: 'trixie', packages: [] });
+  const dockerfile = await readFile(join(project, 'Dockerfile'));
+  const folder = await cached(cache, {
+    name: 'operator-image-lower',
+    key: [debian, dockerfile, await nodeVersion(), await readFile(import.meta.filename)],
+    estimate: 'building the lower layers of the image, about 1 min',
+    build: async (folder, log) => {
+      const storage = storageIn(join(folder, 'storage'));
+      log('the Debian image');
+      await commitDebian(cache, storage, debian);
+      log('the Dockerfile');
+      const context = join(folder, 'context');
+      await buildProgram(cache, ['--arch', 'amd64']);
+      await mkdir(join(context, 'dist'), { recursive: true });
+      await cp(join(project, 'dist/node-amd64'), join(context, 'dist/node-amd64'), {
+        recursive: true,
+        preserveTimestamps: true,
+      });
+      for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(context, 'dist', bundle), '');
+      await writeFile(join(context, 'Dockerfile'), dockerfile);
+      await buildDockerfile(cache, storage, context);
+      await pushSplit(cache, storage, folder);
+      await rm(join(folder, 'rest.tar'));
+      await rm(context, { recursive: true });
+    },
+  });
+  return { archive: join(folder, 'base.tar'), storage: storageIn(join(folder, 'storage')) };
+}
+
+/**
+ * Builds the operator's image from the project's Dockerfile and the sources as they are. Returns an archive that holds the last
+ * layer only, 3 MB: the nodes have the others.
+ */
+export async function operatorImage(cache: Cache): Promise<string> {
+  const lower = await lowerOperatorImage(cache);
+  // Two runs side by side would write dist/ at the same time.
+  const lock = await takeLock(join(cache.folder, 'operator-image.build.lock'), cache.signal, () => {
+    cache.log('another run builds the image, waiting for it');
+  });
+  try {
+    await buildProgram(cache, ['--arch', 'amd64']);
+    const bundles = await Promise.all(
+      ['controller.mjs', 'agent.mjs'].map((name) => readFile(join(project, 'dist', name))),
+    );
+    const folder = await cached(cache, {
+      name: 'operator-image',
+      key: [lower.archive, ...bundles, await readFile(import.meta.filename)],
+      estimate: 'adding the bundles to the image, about 20 s',
+      build: async (folder) => {
+        const storage = storageIn(join(folder, 'storage'));
+        // Not on the lower image's own storage: others read that, and a cache entry never changes.
+        await run('cp', ['-a', '--reflink=auto', lower.storage.root, storage.root], withSignal(cache));
+        await buildDockerfile(cache, storage, project);
+        await pushSplit(cache, storage, folder);
+        await rm(storage.root, { recursive: true });
+        await rm(join(folder, 'base.tar'));
+      },
+    });
+    return join(folder, 'rest.tar');
+  } finally {
+    await lock.release();
+  }
+}
+
+async function commitDebian(cache: Cache, storage: ImageStorage, archive: string): Promise<void> {
+  const container = (await buildah(cache, storage, ['from', 'scratch'])).stdout.trim();
+  await buildah(cache, storage, ['add', '-q', container, archive, '/']);
+  await buildah(cache, storage, ['config', '--cmd', 'bash', container]);
+  await buildah(cache, storage, ['commit', '-q', '--rm', container, debianImageName]);
+}
+
+async function buildDockerfile(cache: Cache, storage: ImageStorage, context: string): Promise<void> {
+  const options = ['--isolation=chroot', '--pull-never', '--layers', '--build-arg=TARGETARCH=amd64'];
+  await buildah(cache, storage, [
+    'build',
+    ...options,
+    `--tag=${operatorImageName}`,
+    `--file=${join(context, 'Dockerfile')}`,
+    context,
+  ]);
+}
+
+/** Leaves `base.tar` and `rest.tar` in the folder. */
+async function pushSplit(cache: Cache, storage: ImageStorage, folder: string): Promise<void> {
+  const layout = join(folder, 'layout');
+  await buildah(cache, storage, [
+    'push',
+    '-q',
+    '--disable-compression',
+    operatorImageName,
+    `oci:${layout}:${operatorImageName}`,
+  ]);
+  await splitLastLayer(layout, operatorImageName, { base: join(folder, 'base.tar'), rest: join(folder, 'rest.tar') });
+  await rm(layout, { recursive: true });
+}
+
+async function buildProgram(cache: Cache, args: readonly string[]): Promise<void> {
+  await run(process.execPath, [join(project, 'scripts/build.ts'), ...args], withSignal(cache));
+}
+
+async function nodeVersion(): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as {
+    optionalDependencies: Record<string, string>;
+  };
+  return JSON.stringify(manifest.optionalDependencies);
+}

@@ -1,0 +1,170 @@
+import { expect } from 'chai';
+import { Registry } from 'prom-client';
+import { createAgentMetrics } from '../../../src/agent/metrics.ts';
+import { createReporter, seenNode } from '../../../src/agent/reporter.ts';
+import type { Reporter } from '../../../src/agent/reporter.ts';
+import type { AppArmorNode, AppArmorNodeStatus } from '../../../src/api/generated/index.ts';
+import type { KubeClient } from '../../../src/kube/client.ts';
+import { KubeError } from '../../../src/kube/errors.ts';
+import { createManualClock, settled } from '../kube/manual-clock.ts';
+import type { ManualClock } from '../kube/manual-clock.ts';
+import { silentLog } from './silent-log.ts';
+
+const status = (count: number): AppArmorNodeStatus => ({ bootID: 'b', enforcing: true, loadedCount: count });
+
+describe('agent/reporter', () => {
+  let clock: ManualClock;
+  let stop: AbortController;
+  let reporter: Reporter;
+  let running: Promise<void>;
+  let patches: object[];
+  let answers: (Error | object | undefined)[];
+  let version: number;
+
+  beforeEach(() => {
+    clock = createManualClock();
+    stop = new AbortController();
+    patches = [];
+    answers = [];
+    version = 10;
+    const client = {
+      mergePatch: async (_resource: unknown, key: object, patch: { status: object }, options: object) => {
+        expect(key).to.deep.equal({ name: 'node-a' });
+        expect(options).to.deep.include({ subresource: 'status' });
+        patches.push(patch);
+        await Promise.resolve();
+        const answer = answers.shift();
+        if (answer instanceof Error) throw answer;
+        version += 1;
+        return node(answer ?? patch.status, String(version));
+      },
+    } as unknown as KubeClient;
+    reporter = createReporter({
+      client,
+      node: 'node-a',
+      signal: stop.signal,
+      clock,
+      random: () => 1,
+      log: silentLog(),
+      metrics: createAgentMetrics(new Registry()),
+    });
+    running = reporter.run();
+  });
+  afterEach(async () => {
+    stop.abort();
+    await running;
+  });
+
+  const see = (is: object | undefined, resourceVersion = '10', uid = 'uid'): void =>
+    reporter.seen(seenNode(node(is, resourceVersion, uid)));
+
+  it('waits until there is an object and a status, then 200 ms', async () => {
+    reporter.offer(status(1));
+    await clock.advance(5_000);
+    expect(patches).to.deep.equal([]);
+    see(undefined);
+    await clock.advance(199);
+    expect(patches).to.deep.equal([]);
+    expect(reporter.isCurrent()).to.equal(false);
+    await clock.advance(1);
+    expect(patches).to.deep.equal([{ status: status(1) }]);
+    expect(reporter.isCurrent()).to.equal(true);
+  });
+
+  it('writes nothing that is there already', async () => {
+    see(status(1));
+    reporter.offer(status(1));
+    await clock.advance(10_000);
+    expect(patches).to.deep.equal([]);
+  });
+
+  it('folds a burst, and writes at most once a second', async () => {
+    see(undefined);
+    for (let count = 0; count < 10; count++) reporter.offer(status(count));
+    await clock.advance(200);
+    expect(patches).to.have.length(1);
+    reporter.offer(status(11));
+    await clock.advance(900);
+    expect(patches).to.have.length(1);
+    await clock.advance(100);
+    expect(patches).to.deep.equal([{ status: status(9) }, { status: { loadedCount: 11 } }]);
+  });
+
+  it('puts right what somebody else wrote', async () => {
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(200);
+    see({ ...status(1), loadedCount: 7, message: 'x' }, '20');
+    await clock.advance(2_000);
+    expect(patches[1]).to.deep.equal({ status: { loadedCount: 1, message: null } });
+  });
+
+  it('takes no notice of what was before its own write', async () => {
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(200);
+    see({}, '9');
+    await clock.advance(5_000);
+    expect(patches).to.have.length(1);
+    see({}, 'not a number');
+    await clock.advance(5_000);
+    expect(patches).to.have.length(2);
+  });
+
+  it('does not write again and again what the server drops', async () => {
+    answers = [{ bootID: 'b', enforcing: true }];
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(200);
+    see({ bootID: 'b', enforcing: true }, '12');
+    reporter.offer(status(1));
+    await clock.advance(60_000);
+    expect(patches).to.have.length(1);
+    reporter.offer(status(2));
+    await clock.advance(2_000);
+    expect(patches).to.have.length(2);
+  });
+
+  it('tries again after 1 and 2 s when the server fails', async () => {
+    const busy = new KubeError({ status: 503, reason: 'ServiceUnavailable', message: 'busy' });
+    answers = [busy, busy];
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(200);
+    expect(patches).to.have.length(1);
+    await clock.advance(1_000);
+    expect(patches).to.have.length(2);
+    await clock.advance(2_000);
+    expect(patches).to.have.length(3);
+    expect(reporter.isCurrent()).to.equal(true);
+  });
+
+  it('waits for a new object when the old one is gone', async () => {
+    answers = [new KubeError({ status: 404, reason: 'NotFound', message: 'gone' })];
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(60_000);
+    expect(patches).to.have.length(1);
+    see(undefined, '30', 'uid-2');
+    await clock.advance(2_000);
+    expect(patches).to.have.length(2);
+    reporter.seen(undefined);
+    reporter.offer(status(2));
+    await clock.advance(5_000);
+    expect(patches).to.have.length(2);
+  });
+
+  it('ends without a further write', async () => {
+    see(undefined);
+    reporter.offer(status(1));
+    stop.abort();
+    await running;
+    await settled();
+    expect(patches).to.deep.equal([]);
+  });
+});
+
+function node(is: object | undefined, resourceVersion = '10', uid = 'uid'): AppArmorNode {
+  const metadata = { name: 'node-a', uid, resourceVersion, creationTimestamp: '2030-01-01T00:00:00Z' };
+  return { metadata, ...(is === undefined ? {} : { status: is }) };
+}

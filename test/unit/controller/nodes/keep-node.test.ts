@@ -1,0 +1,104 @@
+import { expect } from 'chai';
+import type { AgentState } from '../../../../src/controller/nodes/agent-presence.ts';
+import { createNodeKeeper } from '../../../../src/controller/nodes/keep-node.ts';
+import type { NodeView } from '../../../../src/controller/nodes/node-view.ts';
+import type { RowView } from '../../../../src/controller/nodes/row-view.ts';
+import {
+  alreadyExists,
+  type Answers,
+  conflict,
+  fakeClient,
+  fakeLogger,
+  forbidden,
+  going,
+  notFound,
+} from '../fake-client.ts';
+import { nodeView, rowView } from '../objects.ts';
+
+function world(answers: Answers, change: { node?: NodeView; row?: RowView } = {}) {
+  const state = {
+    node: (change.node ?? nodeView()) as NodeView | undefined,
+    row: change.row,
+    agent: { kind: 'ready' } as AgentState,
+    told: 0,
+  };
+  const client = fakeClient(answers);
+  const keeper = createNodeKeeper({
+    client,
+    logger: fakeLogger(),
+    node: () => state.node,
+    row: () => state.row,
+    agent: () => state.agent,
+    onAgentChange: () => (state.told += 1),
+  });
+  return { state, client, keep: () => keeper.keep('a', going) };
+}
+
+describe('createNodeKeeper', () => {
+  const owner = {
+    apiVersion: 'v1',
+    kind: 'Node',
+    name: 'a',
+    uid: 'uid-a',
+    controller: true,
+    blockOwnerDeletion: false,
+  };
+
+  it('creates the row, owned by the Node', async () => {
+    const { keep, client } = world({ create: () => ({}) });
+    await keep();
+    expect(client.calls).to.deep.equal(['create AppArmorNode a']);
+    expect(client.bodies[0]).to.deep.equal({
+      metadata: {
+        name: 'a',
+        labels: { 'app.kubernetes.io/managed-by': 'apparmor-operator' },
+        ownerReferences: [owner],
+      },
+      spec: {},
+    });
+  });
+
+  it('gives an orphaned row its owner', async () => {
+    const { keep, client } = world({ mergePatch: () => ({}) }, { row: rowView({ owners: [] }) });
+    await keep();
+    expect(client.bodies[0]).to.deep.equal({ metadata: { uid: 'uid-row-a', ownerReferences: [owner] } });
+  });
+
+  for (const [title, error, verb, passedOn] of [
+    ['somebody created it meanwhile', alreadyExists, 'create', false],
+    ['somebody changed it meanwhile', conflict, 'mergePatch', false],
+    ['it is gone meanwhile', notFound, 'mergePatch', false],
+    ['the kind is gone, and nobody tells when it is back', notFound, 'create', true],
+    ['it may not', forbidden, 'create', true],
+  ] as const) {
+    it(`${passedOn ? 'tries again' : 'waits for the watch'} where ${title}`, async () => {
+      const { keep } = world({ [verb]: () => error }, verb === 'create' ? {} : { row: rowView({ owners: [] }) });
+      expect(await keep().catch((error: unknown) => error)).to.equal(passedOn ? error : undefined);
+    });
+  }
+
+  it('tells when a node’s agent counts differently, and looks again when its grace ends', async () => {
+    const { keep, state } = world({}, { row: rowView() });
+    expect(await keep()).to.equal(undefined);
+    state.agent = { kind: 'grace', endsInMs: 500 };
+    expect(await keep()).to.deep.equal({ requeueAfterMs: 500 });
+    expect(state.told).to.equal(0);
+    for (const [agent, told] of [
+      [{ kind: 'gone' }, 1],
+      [{ kind: 'gone' }, 1],
+      [{ kind: 'securityfsMissing', message: 'm' }, 2],
+      [{ kind: 'ready' }, 3],
+    ] as const) {
+      state.agent = agent;
+      await keep();
+      expect(state.told).to.equal(told);
+    }
+    state.agent = { kind: 'gone' };
+    await keep();
+    state.node = undefined;
+    await keep();
+    state.node = nodeView();
+    await keep();
+    expect(state.told).to.equal(5);
+  });
+});

