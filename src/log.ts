@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import winston from 'winston';
 
 export interface Logger {
@@ -52,6 +53,6 @@ function describeError(error: Error): ErrorDescription {
   if ('code' in error && typeof error.code === 'string') description.code = error.code;
   if (error.stack !== undefined) description.stack = error.stack;
   if (error.cause instanceof Error) description.cause = describeError(error.cause);
-  else if (error.cause !== undefined) description.cause = String(error.cause);
+  else if (error.cause !== undefined) description.cause = inspect(error.cause);
   return description;
 }

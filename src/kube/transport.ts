@@ -1,5 +1,5 @@
 import { constants } from 'node:http2';
-import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Stream, Http2Session, OutgoingHttpHeaders } from 'node:http2';
 import type { ApiServerAccess } from './access.ts';
 import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
@@ -116,7 +116,7 @@ async function openAnswer(
   request: KubeRequest,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const [session, token] = await abortable(Promise.all([connection.session(), access.token?.()]), signal);
+  const token = await abortable(Promise.resolve(access.token?.()), signal);
   const headers: OutgoingHttpHeaders = {
     ':method': request.method,
     ':path': connection.pathPrefix + pathAndQuery(request),
@@ -125,27 +125,11 @@ async function openAnswer(
   };
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
-  const stream = await startStream(connection, session, headers, request.body, signal);
+  // Nothing may be waited for between these two: the server could say goodbye meanwhile.
+  const session = await abortable(connection.session(), signal);
+  const stream = session.request(headers, { endStream: request.body === undefined });
+  if (request.body !== undefined) stream.end(JSON.stringify(request.body));
   return await abortingStream(stream, signal, () => answerOf(stream));
-}
-
-async function startStream(
-  connection: Connection,
-  session: ClientHttp2Session,
-  headers: OutgoingHttpHeaders,
-  body: object | undefined,
-  signal: AbortSignal,
-): Promise<ClientHttp2Stream> {
-  let stream: ClientHttp2Stream;
-  try {
-    stream = session.request(headers, { endStream: body === undefined });
-  } catch {
-    // The server said goodbye between the two steps: nothing was sent, so a second try is safe.
-    const fresh = await abortable(connection.session(), signal);
-    stream = fresh.request(headers, { endStream: body === undefined });
-  }
-  if (body !== undefined) stream.end(JSON.stringify(body));
-  return stream;
 }
 
 function answerOf(stream: ClientHttp2Stream): Promise<Answer> {

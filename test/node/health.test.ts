@@ -31,7 +31,7 @@ describe('what the operator says of itself', () => {
       for (const pod of await podsOf(component)) {
         const log = await kubectl(['logs', '-n', NAMESPACE, pod]);
         const lines = log.trim().split('\n');
-        expect(lines).not.to.be.empty;
+        expect(lines).to.have.length.greaterThan(0);
         for (const line of lines) {
           const entry = JSON.parse(line) as Record<string, unknown>;
           expect(entry, line).to.include.keys('time', 'level', 'message', 'component');
@@ -66,6 +66,6 @@ async function podsOf(component: string): Promise<string[]> {
     .trim()
     .split(' ')
     .filter((name) => name !== '');
-  expect(pods, `pods of the ${component}`).not.to.be.empty;
+  expect(pods, `pods of the ${component}`).to.have.length.greaterThan(0);
   return pods;
 }

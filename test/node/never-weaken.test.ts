@@ -147,7 +147,11 @@ describe('never weaken', () => {
 });
 
 async function kernelState(): Promise<[string, string][][]> {
-  return Promise.all(cluster().nodes.map(async (node) => [...(await kernelProfiles(node)).entries()].sort()));
+  return Promise.all(
+    cluster().nodes.map(async (node) =>
+      [...(await kernelProfiles(node)).entries()].sort(([left], [right]) => (left < right ? -1 : 1)),
+    ),
+  );
 }
 
 async function kernelRevision(node: Parameters<typeof inNode>[0]): Promise<string> {

@@ -26,7 +26,7 @@ export interface TestCluster {
   /** Adds a node; resolves when it is Ready. */
   addNode(o?: { kernelArguments?: readonly string[] }): Promise<TestNode>;
   /** Ends every process, namespace and interface of the cluster and removes its folder. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Warm, two nodes are Ready within a minute. Everything ends with this process, or before by `stop`. */

@@ -13,6 +13,9 @@ export const operatorImageName = 'docker.io/library/apparmor-operator:0.1.0';
 /** What the Dockerfile's FROM lines name; made here, since there is no registry to pull it from. */
 const debianImageName = 'docker.io/library/debian:trixie-slim';
 
+/** Keeps the lower layers from being removed together with what was built on them. */
+const lowerImageName = 'localhost/testbed/operator-lower:1';
+
 const project = join(import.meta.dirname, '../..');
 
 /** The part of the operator's image that stays the same from build to build: Debian, the parser, Node.js. */
@@ -47,8 +50,8 @@ export async function lowerOperatorImage(cache: Cache): Promise<LowerImage> {
       });
       for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(context, 'dist', bundle), '');
       await writeFile(join(context, 'Dockerfile'), dockerfile);
-      await buildDockerfile(cache, storage, context);
-      await pushSplit(cache, storage, folder);
+      await buildDockerfile(cache, storage, context, lowerImageName);
+      await pushSplit(cache, storage, lowerImageName, folder);
       await rm(join(folder, 'rest.tar'));
       await rm(context, { recursive: true });
     },
@@ -76,12 +79,11 @@ export async function operatorImage(cache: Cache): Promise<string> {
       key: [lower.archive, ...bundles, await readFile(import.meta.filename)],
       estimate: 'adding the bundles to the image, about 20 s',
       build: async (folder) => {
-        const storage = storageIn(join(folder, 'storage'));
-        // Not on the lower image's own storage: others read that, and a cache entry never changes.
-        await run('cp', ['-a', '--reflink=auto', lower.storage.root, storage.root], withSignal(cache));
-        await buildDockerfile(cache, storage, project);
-        await pushSplit(cache, storage, folder);
-        await rm(storage.root, { recursive: true });
+        // On the lower image's own storage: copying it would take longer than the build. Whoever builds holds the lock, and
+        // what was added is taken away again.
+        await buildDockerfile(cache, lower.storage, project, operatorImageName);
+        await pushSplit(cache, lower.storage, operatorImageName, folder);
+        await buildah(cache, lower.storage, ['rmi', operatorImageName]);
         await rm(join(folder, 'base.tar'));
       },
     });
@@ -98,27 +100,21 @@ async function commitDebian(cache: Cache, storage: ImageStorage, archive: string
   await buildah(cache, storage, ['commit', '-q', '--rm', container, debianImageName]);
 }
 
-async function buildDockerfile(cache: Cache, storage: ImageStorage, context: string): Promise<void> {
+async function buildDockerfile(cache: Cache, storage: ImageStorage, context: string, tag: string): Promise<void> {
   const options = ['--isolation=chroot', '--pull-never', '--layers', '--build-arg=TARGETARCH=amd64'];
   await buildah(cache, storage, [
     'build',
     ...options,
-    `--tag=${operatorImageName}`,
+    `--tag=${tag}`,
     `--file=${join(context, 'Dockerfile')}`,
     context,
   ]);
 }
 
 /** Leaves `base.tar` and `rest.tar` in the folder. */
-async function pushSplit(cache: Cache, storage: ImageStorage, folder: string): Promise<void> {
+async function pushSplit(cache: Cache, storage: ImageStorage, image: string, folder: string): Promise<void> {
   const layout = join(folder, 'layout');
-  await buildah(cache, storage, [
-    'push',
-    '-q',
-    '--disable-compression',
-    operatorImageName,
-    `oci:${layout}:${operatorImageName}`,
-  ]);
+  await buildah(cache, storage, ['push', '-q', image, `oci:${layout}:${operatorImageName}`]);
   await splitLastLayer(layout, operatorImageName, { base: join(folder, 'base.tar'), rest: join(folder, 'rest.tar') });
   await rm(layout, { recursive: true });
 }

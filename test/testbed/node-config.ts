@@ -21,7 +21,6 @@ export function kubeletConfiguration(): string {
     clusterDomain: 'cluster.local',
     failSwapOn: false,
     serializeImagePulls: false,
-    nodeStatusUpdateFrequency: '5s',
     // The images that were imported cannot be pulled again.
     imageGCHighThresholdPercent: 100,
     imageGCLowThresholdPercent: 99,

@@ -34,7 +34,10 @@ describe('command line', () => {
     }
     for (const value of ['', '-1', '65536', '1.5', '0x10', 'eight', ' 8']) {
       it(`refuses '${value}'`, () => {
-        expect(() => wholeNumber('health-port', value, range)).to.throw(UsageError, /--health-port takes a whole number/);
+        expect(() => wholeNumber('health-port', value, range)).to.throw(
+          UsageError,
+          /--health-port takes a whole number/,
+        );
       });
     }
   });

@@ -32,7 +32,9 @@ describe('createLogger', () => {
       node: 'node-a',
       profile: 'web',
     });
-    expect(Date.parse(String(line?.['time']))).to.be.a('number').and.not.satisfy(Number.isNaN);
+    expect(Date.parse(String(line?.['time'])))
+      .to.be.a('number')
+      .and.not.satisfy(Number.isNaN);
   });
 
   it('writes an error with its name, message, code and causes, on standard output too', () => {

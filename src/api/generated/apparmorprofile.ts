@@ -254,7 +254,8 @@ export interface AppArmorProfileStatus {
    */
   conditions?: AppArmorProfileStatusCondition[];
   /**
-   * What went wrong on nodes, nodes with the same failure grouped, the most frequent first.
+   * What is wrong: first what the review refused of the spec, then what went wrong on nodes,
+   * nodes with the same failure grouped, the most frequent first.
    */
   failures?: AppArmorProfileStatusFailure[];
   /**
@@ -331,23 +332,24 @@ export type AppArmorProfileStatusConditionStatus = 'False' | 'True' | 'Unknown';
 
 export interface AppArmorProfileStatusFailure {
   /**
-   * One of these nodes. `kubectl get apparmornode NAME -o yaml` shows its view.
+   * One of these nodes, if any. `kubectl get apparmornode NAME -o yaml` shows its view.
    */
-  example: string;
+  example?: string;
   /**
    * Line of the policy text, from 1, where the failure has one.
    */
   line?: number;
   /**
-   * What the compiler or the kernel said.
+   * What the review, the compiler or the kernel said, and what to do next.
    */
   message: string;
   /**
-   * Number of nodes that failed like this.
+   * Number of nodes that failed like this. Absent where the review refused the spec, which
+   * concerns no node.
    */
-  nodes: number;
+  nodes?: number;
   /**
-   * One word, of a fixed and documented set, such as CompileFailed or Conflict.
+   * One word, of a fixed and documented set, such as PolicyRefused, CompileFailed or Conflict.
    */
   reason: string;
 }

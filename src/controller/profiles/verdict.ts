@@ -87,6 +87,15 @@ function contentOf(object: AppArmorProfile, profiles: readonly string[]): Revisi
   };
 }
 
+/** One finding in one line: where, what, which rule, and what to do. */
+export function findingText({ field, position, message, rule, remedy }: TextFinding): string {
+  const where = [
+    ...(field === 'policy' ? [] : [field]),
+    ...(position === undefined ? [] : [`line ${position.line}`]),
+  ].join(', ');
+  return `${where === '' ? '' : `${where}: `}${message} (rule ${rule}); ${remedy}`;
+}
+
 /** A pod names its profile without knowing the node, so every text must define the same names. */
 function otherNames(field: string, names: readonly string[], expected: readonly string[]): TextFinding[] {
   const missing = expected.filter((name) => !names.includes(name));

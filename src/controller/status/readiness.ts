@@ -2,7 +2,7 @@ import { findCondition, type ConditionType, type WantedCondition } from '../../a
 import { READY_REASON, type ReadyReason } from '../../api/reasons.ts';
 import type { AppArmorProfileStatusMode } from '../../api/generated/index.ts';
 import type { ProfileView } from '../profiles/profile-view.ts';
-import type { TextFinding } from '../profiles/verdict.ts';
+import { findingText } from '../profiles/verdict.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import type { NodeCount } from './count-nodes.ts';
 
@@ -99,7 +99,7 @@ function refused(verdict: ProfileView['verdict'] & { kind: 'refused' }, inForce:
     status: 'False',
     reason: READY_REASON.policyRefused,
     message: [
-      ...told.map(errorText),
+      ...told.map(findingText),
       ...(others === 0 ? [] : [others === 1 ? '1 more error' : `${others} more errors`]),
       inForce === undefined ? 'nothing is published' : `revision ${inForce.hash} stays in force`,
     ].join('. '),
@@ -108,14 +108,6 @@ function refused(verdict: ProfileView['verdict'] & { kind: 'refused' }, inForce:
 }
 
 const ERRORS_TOLD = 3;
-
-function errorText({ field, position, message, rule, remedy }: TextFinding): string {
-  const where = [
-    ...(field === 'policy' ? [] : [field]),
-    ...(position === undefined ? [] : [`line ${position.line}`]),
-  ].join(', ');
-  return `${where === '' ? '' : `${where}: `}${message} (rule ${rule}); ${remedy}`;
-}
 
 function notPublished({ profile, publishProblem, inForce }: ReadinessInput, hash: string): Readiness {
   const status = inForce === undefined ? 'Unknown' : 'False';

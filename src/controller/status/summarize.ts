@@ -1,6 +1,8 @@
 import type { AppArmorProfileStatus, AppArmorProfileStatusFailure } from '../../api/generated/index.ts';
 import { shorten, transition } from '../../api/conditions.ts';
-import type { ProfileView } from '../profiles/profile-view.ts';
+import { READY_REASON } from '../../api/reasons.ts';
+import type { ProfileView, ViewedVerdict } from '../profiles/profile-view.ts';
+import { findingText } from '../profiles/verdict.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import { countNodes, type NodeCount } from './count-nodes.ts';
 import type { NodeFacts } from './node-outcome.ts';
@@ -30,7 +32,7 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
   const { profile, inForce } = input;
   const count = countNodes(inForce, input.nodes);
   const { counts, able } = count;
-  const failures = nodeFailures(count);
+  const failures = [...refusals(profile.verdict), ...nodeFailures(count)].slice(0, MOST_FAILURES);
   const profiles = inForce?.profiles ?? (profile.verdict.kind === 'accepted' ? profile.verdict.profiles : []);
   return {
     observedGeneration: profile.generation,
@@ -48,8 +50,18 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
   };
 }
 
+/** In full, where the conditions name only the first of them. */
+function refusals(verdict: ViewedVerdict): AppArmorProfileStatusFailure[] {
+  if (verdict.kind !== 'refused') return [];
+  return verdict.errors.map((error) => ({
+    reason: READY_REASON.policyRefused,
+    message: shorten(findingText(error), LONGEST_FAILURE),
+    ...(error.position === undefined ? {} : { line: error.position.line }),
+  }));
+}
+
 function nodeFailures(count: NodeCount): AppArmorProfileStatusFailure[] {
-  return count.failures.slice(0, MOST_FAILURES).map(({ reason, message, line, nodes, example }) => ({
+  return count.failures.map(({ reason, message, line, nodes, example }) => ({
     reason,
     message: shorten(message, LONGEST_FAILURE),
     ...(line === undefined ? {} : { line }),

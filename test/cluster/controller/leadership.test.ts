@@ -19,12 +19,13 @@ describe('controller: leadership', function () {
     const leads = (identity: string, deadlineMs: number) =>
       waitFor(`${identity} to lead`, { deadlineMs }, async () => (await leader(client)) === identity);
 
-    await controller.stop();
-    expect(await controller.process.exited).to.deep.equal({ code: 0, signal: null });
+    const one = running.controller();
+    await one.stop();
+    expect(await one.process.exited).to.deep.equal({ code: 0, signal: null });
     await leads('controller-two', 8000);
     await published();
 
-    controller = await running.operator().startController('controller-one');
+    await running.operator().startController('controller-one');
     expect(await leader(client)).to.equal('controller-two');
     await two.kill();
     await leads('controller-one', 30_000);

@@ -93,23 +93,24 @@ describe('nodeOutcome', () => {
     expect(nodeHealth(loadedOn('a'))).to.deep.equal({ kind: 'enforcing' }));
 });
 
+const refused = profileView({
+  verdict: {
+    kind: 'refused',
+    more: 0,
+    errors: [
+      {
+        rule: 'reserved-name',
+        severity: 'error',
+        field: 'policy',
+        message: 'docker-default is reserved',
+        remedy: 'choose another name',
+        position: { line: 3, column: 9 },
+      },
+    ],
+  },
+});
+
 describe('summarize: Ready and its reason', () => {
-  const refused = profileView({
-    verdict: {
-      kind: 'refused',
-      more: 0,
-      errors: [
-        {
-          rule: 'reserved-name',
-          severity: 'error',
-          field: 'policy',
-          message: 'docker-default is reserved',
-          remedy: 'choose another name',
-          position: { line: 3, column: 9 },
-        },
-      ],
-    },
-  });
   for (const [title, change, expected, nodesLoaded] of [
     ['first sight', { inForce: undefined }, 'Ready=Unknown/Progressing Reconciling=True', '0/0'],
     [
@@ -199,7 +200,7 @@ describe('summarize: Ready and its reason', () => {
     expect(result.conditions?.[0]?.message).to.equal(
       `line 3: docker-default is reserved (rule reserved-name); choose another name. revision ${HASH} stays in force`,
     );
-    expect(result).not.to.have.property('failures');
+    expect(result.failures).to.have.length(1);
     expect(result).to.deep.include({ revision: HASH, mode: 'Enforce', profiles: ['web'] });
   });
 
@@ -251,6 +252,16 @@ describe('summarize: what is counted', () => {
       unreachable: 3,
       unsupported: 1,
     });
+  });
+
+  it('lists what the review refused before what failed on nodes, with the line but without a node', () => {
+    const { failures = [] } = summary({ profile: refused, nodes: [failedOn('a')] });
+    expect(failures[0]).to.deep.equal({
+      reason: 'PolicyRefused',
+      message: 'line 3: docker-default is reserved (rule reserved-name); choose another name',
+      line: 3,
+    });
+    expect(failures[1]).to.deep.include({ reason: 'CompileFailed', nodes: 1, example: 'a' });
   });
 
   it('groups failures, the most frequent first, at most ten, with the first node by name', () => {
