@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../kernel/error-code.ts';
 import type { Logger } from '../log.ts';
@@ -42,7 +42,9 @@ export function openStateFolder({ folder, node, log }: StateFolderOptions): Stat
 
   const attempt = async (what: string, write: () => Promise<void>): Promise<boolean> => {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await mkdir(folder, { recursive: true });
+      // The kubelet makes it readable for everybody on the node; the policies in it are nobody else's business.
+      await chmod(folder, 0o700);
       await write();
       if (failed.delete(what)) log.info('the state folder can be written again', { what });
       return true;

@@ -14,7 +14,7 @@ export interface KubeClient {
   /** PUT; refused with a conflict if the object carries a resourceVersion that is no longer the current one. */
   update<T>(resource: Resource, object: T & KubeObject, options?: SubresourceOptions): Promise<T>;
   /** Server-side apply; `apiVersion` and `kind` are filled in from the resource. */
-  apply<T>(resource: Resource, object: KubeObject, options: ApplyOptions): Promise<T>;
+  apply<T>(resource: Resource, object: object, options: ApplyOptions): Promise<T>;
   mergePatch<T>(resource: Resource, key: ObjectKey, patch: object, options?: SubresourceOptions): Promise<T>;
   /** Resolves when the deletion is accepted. A uid or resourceVersion that no longer fits is a conflict. */
   delete(resource: Resource, key: ObjectKey, options?: DeleteOptions): Promise<void>;

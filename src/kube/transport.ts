@@ -56,7 +56,7 @@ export interface TransportOptions {
   pingTimeoutMs?: number;
 }
 
-/** A page of 500 pods has about 10 MB; etcd holds no object above 1.5 MB. */
+/** 500 pods of 20 KB each have 10 MB; etcd by default takes no object above 1.5 MB. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 export function createTransport(access: ApiServerAccess, options: TransportOptions): Transport {
@@ -125,11 +125,18 @@ async function openAnswer(
   };
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json';
-  // Nothing may be waited for between these two: the server could say goodbye meanwhile.
-  const session = await abortable(connection.session(), signal);
-  const stream = session.request(headers, { endStream: request.body === undefined });
-  if (request.body !== undefined) stream.end(JSON.stringify(request.body));
-  return await abortingStream(stream, signal, () => answerOf(stream));
+  for (let retried = false; ; retried = true) {
+    // Nothing may be waited for between these two: the server could say goodbye meanwhile.
+    const session = await abortable(connection.session(), signal);
+    const stream = session.request(headers, { endStream: request.body === undefined });
+    if (request.body !== undefined) stream.end(JSON.stringify(request.body));
+    try {
+      return await abortingStream(stream, signal, () => answerOf(stream));
+    } catch (error) {
+      // RFC 9113, 8.7: the server has not begun with it, as when its goodbye crosses a request. Any verb may be sent again.
+      if (retried || stream.rstCode !== constants.NGHTTP2_REFUSED_STREAM) throw error;
+    }
+  }
 }
 
 function answerOf(stream: ClientHttp2Stream): Promise<Answer> {

@@ -62,15 +62,7 @@ export async function compilerFingerprint(paths: CompilerPaths): Promise<string>
 
 /** Names and contents, each with its length in front so that no two trees run into the same bytes. Links are followed. */
 async function addTree(hash: Hash, path: string): Promise<void> {
-  const entry = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    // A link to nothing, as distributions leave in `disable/`, is nothing to the parser either.
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (entry === undefined) {
-    hash.update('missing\n');
-    return;
-  }
+  const entry = await stat(path);
   if (!entry.isDirectory()) {
     const content = await readFile(path);
     hash.update(`file ${content.length}\n`).update(content);
@@ -80,6 +72,10 @@ async function addTree(hash: Hash, path: string): Promise<void> {
   hash.update(`folder ${names.length}\n`);
   for (const name of names) {
     hash.update(`${Buffer.byteLength(name)} ${name}\n`);
-    await addTree(hash, join(path, name));
+    await addTree(hash, join(path, name)).catch((error: NodeJS.ErrnoException) => {
+      // A link to nothing, as distributions leave in `disable/`, is nothing to the parser either.
+      if (error.code !== 'ENOENT') throw error;
+      hash.update('missing\n');
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { defaultCacheFolder } from '../testbed/cache.ts';
 import { startCluster, type TestCluster } from '../testbed/cluster.ts';
 import { createOwner, interruption } from '../testbed/process.ts';
+import { POD_NAMESPACE } from './pod-namespace.ts';
 import { installOperator } from '../testbed/operator.ts';
 
 /**
@@ -25,6 +26,7 @@ before('start the cluster and install the operator', async function () {
   const cluster = await startCluster({ cache, nodes: 2, signal });
   owner.add(cluster.stop);
   await installOperator(cache, cluster);
+  await cluster.controlPlane.kubectl(['create', 'namespace', POD_NAMESPACE]);
   shared.cluster = cluster;
 });
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { cluster } from './fixture.ts';
 import {
   applyProfile,
+  conditionOf,
   confinementOf,
   createPod,
   getNodeReport,
@@ -12,11 +13,11 @@ import {
   kernelHash,
   kernelProfiles,
   kubectl,
-  POD_NAMESPACE,
   profileReady,
   profileWhen,
   runPod,
 } from './operator.ts';
+import { POD_NAMESPACE } from './pod-namespace.ts';
 import { waitFor } from '../testbed/process.ts';
 
 const DENY_WRITE = `#include <tunables/global>
@@ -120,7 +121,6 @@ describe('applying an AppArmorProfile', () => {
         'pod',
         'loads-early',
         '-n',
-        POD_NAMESPACE,
         '-o',
         'jsonpath={.status.containerStatuses[0].state.waiting.message}',
       ]);
@@ -146,8 +146,13 @@ describe('applying an AppArmorProfile', () => {
       policy: policy.replace('loads-selected', 'loads-nowhere'),
       nodeSelector: { 'kubernetes.io/hostname': 'no-such-node' },
     });
-    const nowhere = await profileWhen('loads-nowhere', 'not Ready for want of nodes', (object) => !isReady(object));
-    expect(nowhere.status?.conditions?.find(({ type }) => type === 'Ready')?.reason).to.equal('NoMatchingNode');
+    const nowhere = await profileWhen(
+      'loads-nowhere',
+      'no node is meant',
+      (object) => conditionOf(object, 'Ready')?.reason === 'NoMatchingNode',
+    );
+    expect(isReady(nowhere)).to.equal(false);
+    expect(nowhere.status?.nodesLoaded).to.equal('0/0');
   });
 
   it('loads the variant whose nodeSelector matches', async () => {

@@ -3,6 +3,7 @@ import type { TestNode } from '../testbed/node.ts';
 import { waitFor } from '../testbed/process.ts';
 import { workloadImage } from '../testbed/workload-image.ts';
 import { cluster } from './fixture.ts';
+import { POD_NAMESPACE } from './pod-namespace.ts';
 
 /** How long a condition may take on a node under software emulation before the test fails. */
 export const DEADLINE_MS = 90_000;
@@ -141,8 +142,6 @@ export async function createPod({ name, node, profile, command = ['sleep', '1000
   };
   await kubectl(['create', '-f', '-'], JSON.stringify(pod));
 }
-
-export const POD_NAMESPACE = 'node-tests';
 
 /** Runs a command in a pod; its failure is for the caller to judge. */
 export async function inPod(pod: string, command: readonly string[]): Promise<{ code: number; stderr: string }> {

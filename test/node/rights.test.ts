@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { cluster } from './fixture.ts';
 import { inNode, kubectl, tryKubectl } from './operator.ts';
@@ -96,13 +98,25 @@ describe('what the operator may do', () => {
     const agent = agents.find(({ spec }) => spec.nodeName === first?.name);
     if (first === undefined || second === undefined || agent === undefined)
       throw new Error('this test needs two nodes');
-    const token = await tokenOf(agent.metadata.name);
-    const patch = ['patch', '--subresource=status', '--type=merge', '-p', '{}', '--dry-run=server'];
-    const own = await tryKubectl(['--token', token, ...patch, 'apparmornode', first.name]);
+    const kubeconfig = await kubeconfigOf(agent.metadata.name);
+    const as = (node: string) => {
+      const patch = [
+        'patch',
+        'apparmornode',
+        node,
+        '--subresource=status',
+        '--type=merge',
+        '-p',
+        '{}',
+        '--dry-run=server',
+      ];
+      return cluster().controlPlane.kubectl(patch, { kubeconfig });
+    };
+    const own = await as(first.name);
     expect(own.code, own.stderr).to.equal(0);
-    const other = await tryKubectl(['--token', token, ...patch, 'apparmornode', second.name]);
+    const other = await as(second.name);
     expect(other.code).not.to.equal(0);
-    expect(other.stderr).to.match(/own node/);
+    expect(other.stderr).to.contain(`the agent on node ${first.name} may write only the AppArmorNode of that name`);
   });
 
   it('the only host folder that was written is the state folder', async () => {
@@ -113,16 +127,15 @@ describe('what the operator may do', () => {
   });
 });
 
-/** A token bound to the agent's pod, and through it to its node: what the agent itself has. */
-async function tokenOf(pod: string): Promise<string> {
+/** Access with a token that is bound to the agent's pod, and through it to its node: what the agent itself has. */
+async function kubeconfigOf(pod: string): Promise<string> {
   const token = await kubectl([
-    'create',
-    'token',
-    'apparmor-operator-agent',
-    '-n',
-    NAMESPACE,
-    '--bound-object-kind=Pod',
-    `--bound-object-name=${pod}`,
+    ...['create', 'token', 'apparmor-operator-agent', '-n', NAMESPACE],
+    ...['--bound-object-kind=Pod', `--bound-object-name=${pod}`],
   ]);
-  return token.trim();
+  const config = JSON.parse(await kubectl(['config', 'view', '--raw', '-o', 'json'])) as { users: { user: object }[] };
+  for (const entry of config.users) entry.user = { token: token.trim() };
+  const file = join(cluster().folder, `${pod}.kubeconfig`);
+  await writeFile(file, JSON.stringify(config));
+  return file;
 }

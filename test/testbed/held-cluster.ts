@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Cache } from './cache.ts';
 import { startCluster } from './cluster.ts';
+import { type GuestResult, openGuestChannel } from './guest-channel.ts';
 import { operatorImage } from './image.ts';
 import { waitFor } from './process.ts';
-import { isAlive, processIdentity, type RunOwner } from './runs.ts';
+import { isAlive, processIdentity, type RunOwner, socketFolder } from './runs.ts';
+import { shellSocket } from './vm.ts';
 
 /** A cluster that outlives the command that started it: `make cluster`, `KEEP=1 make demo`. There is one at most per cache folder. */
 export interface HeldCluster {
@@ -98,6 +100,22 @@ export async function stopHeldCluster(cache: Cache): Promise<boolean> {
   return true;
 }
 
+/** Runs a command as root on a node of the cluster that is up. */
+export async function runOnHeldNode(cache: Cache, node: string, command: readonly string[]): Promise<GuestResult> {
+  const held = await findHeldCluster(cache);
+  if (held === undefined) throw new HeldClusterError('no cluster is up: `make cluster` starts one');
+  const socket = shellSocket(socketFolder(basename(held.folder)), node);
+  await access(socket).catch(() => {
+    throw new HeldClusterError(`no node ${node}`);
+  });
+  const channel = await openGuestChannel([socket], AbortSignal.timeout(5000));
+  try {
+    return await channel.run(command.length === 1 ? (command[0] ?? '') : command);
+  } finally {
+    channel.close();
+  }
+}
+
 /** What to type to use it. */
 export function howToReach(held: HeldCluster): string {
   return [
@@ -105,6 +123,7 @@ export function howToReach(held: HeldCluster): string {
     `  export KUBECONFIG=${held.kubeconfig}`,
     `  alias kubectl='${held.binary} kubectl'`,
     '  kubectl get nodes',
+    'On a node itself, as root: npm run testbed -- shell node-1 "COMMAND"',
     'Its nodes have the operator’s image: kubectl apply -k manifests/default',
     '`make cluster-down` ends it.',
   ].join('\n');

@@ -5,16 +5,19 @@ import {
   HeldClusterError,
   holdCluster,
   howToReach,
+  runOnHeldNode,
   startHeldCluster,
   stopHeldCluster,
 } from './held-cluster.ts';
 import { operatorImage } from './image.ts';
 import { interruption, InterruptedError } from './process.ts';
 
-const USAGE = `usage: main.ts {prepare|up|down|hold}
+const USAGE = `usage: main.ts {prepare|up|down|shell|hold}
   prepare  make all that clusters are started from
   up       start a cluster and leave it running
   down     end it
+  shell NODE COMMAND
+           run a command, or words, as root on a node of it
   hold     start a cluster and keep it until this process is told to end; what up runs in the background
 `;
 
@@ -43,6 +46,13 @@ async function run(command: string): Promise<number> {
     case 'down':
       console.log((await stopHeldCluster(cache)) ? 'the cluster has ended' : 'no cluster is up');
       return 0;
+    case 'shell': {
+      const [node = '', ...command] = process.argv.slice(3);
+      const { stdout, stderr, code } = await runOnHeldNode(cache, node, command);
+      process.stdout.write(stdout);
+      process.stderr.write(stderr);
+      return code;
+    }
     case 'hold':
       await holdCluster(cache, signal);
       return 0;

@@ -65,9 +65,14 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
       ...(booted ? {} : { memory: o.template.memory }),
       ...(o.signal === undefined ? {} : { signal: o.signal }),
     });
-    await machine.plugDrive('kubernetes', o.kubernetesDrive);
-    await joinCluster(o.name, machine, identity);
-    return machine;
+    try {
+      await machine.plugDrive('kubernetes', o.kubernetesDrive);
+      await joinCluster(o.name, machine, identity);
+      return machine;
+    } catch (error) {
+      await machine.kill();
+      throw error;
+    }
   };
   let machine: Machine | undefined = await start(o.kernelArguments);
 

@@ -53,14 +53,6 @@ export async function splitLastLayer(layout: string, name: string, to: SplitImag
   await writeArchive(layout, to.base, `${name}-base`, lowerManifest, blobs);
 }
 
-/** Digests of an image's layers, lowest first. */
-export async function layerDigests(layout: string): Promise<string[]> {
-  const index = await readJson<{ manifests: Descriptor[] }>(join(layout, 'index.json'));
-  const [described] = index.manifests;
-  if (described === undefined) throw new Error(`${layout}/index.json lists no image`);
-  return (await readBlob<Manifest>(layout, described)).layers.map((layer) => layer.digest);
-}
-
 function withoutLastLayer(config: ImageConfig): ImageConfig {
   const { history, ...rest } = config;
   // The history must name as many layers as there are; it is optional.

@@ -28,11 +28,16 @@ export async function createRun(cacheFolder: string): Promise<Run> {
   await removeLeftovers(runs);
   const name = randomNetworkName();
   const folder = join(runs, name);
-  const sockets = join('/run', name);
+  const sockets = socketFolder(name);
   await mkdir(folder);
   await writeFile(join(folder, 'owner.json'), JSON.stringify(await processIdentity(process.pid)));
   await mkdir(sockets);
   return { name, folder, sockets, remove: () => removeRun(runs, name) };
+}
+
+/** Where the run of that name has its sockets. */
+export function socketFolder(name: string): string {
+  return join('/run', name);
 }
 
 async function removeLeftovers(runs: string): Promise<void> {
@@ -46,7 +51,7 @@ async function removeLeftovers(runs: string): Promise<void> {
 
 async function removeRun(runs: string, name: string): Promise<void> {
   await removeNetwork(name);
-  await rm(join('/run', name), { recursive: true, force: true });
+  await rm(socketFolder(name), { recursive: true, force: true });
   await rm(join(runs, name), { recursive: true, force: true });
 }
 

@@ -76,6 +76,9 @@ describe('what an agent may do', function () {
     agent = await bearerOf(await token(admin, { kind: 'Pod', apiVersion: 'v1', name: HERE }));
     ofNode = await bearerOf(await token(admin, { kind: 'Node', apiVersion: 'v1', name: HERE }));
     unbound = await bearerOf(await token(admin));
+    await eventually('the policy is in force', () =>
+      agent.refused({ ...statusPatch(THERE, 'probe'), query: { dryRun: 'All' } }),
+    );
   });
 
   after(async () => {

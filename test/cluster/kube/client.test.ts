@@ -54,14 +54,14 @@ describe('client of a real API server', function () {
 
   it('applies as its field manager, and takes fields of others only by force', async () => {
     const mine = { fieldManager: 'mine', force: false };
-    await client.apply(CONFIG_MAPS, { metadata: key, data: { a: '1', b: '1' } } as Thing, mine);
-    const theirs = { metadata: key, data: { a: '2' } } as Thing;
+    await client.apply(CONFIG_MAPS, { metadata: key, data: { a: '1', b: '1' } }, mine);
+    const theirs = { metadata: key, data: { a: '2' } };
     expect(await failure(client.apply(CONFIG_MAPS, theirs, { fieldManager: 'theirs', force: false }))).to.satisfy(
       isConflict,
     );
     await client.apply(CONFIG_MAPS, theirs, { fieldManager: 'theirs', force: true });
     // What is no longer applied goes away; what another took stays.
-    const left = await client.apply<Thing>(CONFIG_MAPS, { metadata: key } as Thing, mine);
+    const left = await client.apply<Thing>(CONFIG_MAPS, { metadata: key }, mine);
     expect(left.data).to.deep.equal({ a: '2' });
   });
 
@@ -76,9 +76,9 @@ describe('client of a real API server', function () {
   });
 
   it('says why the API server refuses', async () => {
-    const invalid = await failure(client.create(DAEMON_SETS, { metadata: key }));
+    const invalid = await failure(client.create(DAEMON_SETS, { metadata: key, spec: {} }));
     expect(invalid).to.satisfy(isInvalid);
-    expect(String(invalid)).to.contain('spec.selector');
+    expect(String(invalid)).to.contain('spec.template');
     const kubeconfig = await controlPlane().tokenKubeconfig({ namespace: 'default', serviceAccount: 'default' });
     const forbidden = await failure(reach(kubeconfig).list(NODES));
     expect(forbidden).to.satisfy(isForbidden);

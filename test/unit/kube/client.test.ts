@@ -17,10 +17,14 @@ describe('client', () => {
     expect(await client.get(CONTROLLER_REVISIONS, key, { signal })).to.equal(object);
     await client.create(CONTROLLER_REVISIONS, object);
     await client.update(CONTROLLER_REVISIONS, object, { subresource: 'status', signal });
-    await client.apply(CONTROLLER_REVISIONS, { ...object, kind: 'Other' } as object, {
-      fieldManager: 'me',
-      force: true,
-    });
+    await client.apply(
+      CONTROLLER_REVISIONS,
+      { ...object, kind: 'Other' },
+      {
+        fieldManager: 'me',
+        force: true,
+      },
+    );
     await client.mergePatch(CONTROLLER_REVISIONS, key, { data: null }, { subresource: 'status' });
     await client.delete(CONTROLLER_REVISIONS, key, { uid: 'u', resourceVersion: '5' });
     await client.delete(CONTROLLER_REVISIONS, key);

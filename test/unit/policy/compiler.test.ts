@@ -59,6 +59,17 @@ describe('compilerFingerprint', () => {
     );
   });
 
+  it('counts a link to nothing among the abstractions as missing', async () => {
+    const before = await compilerFingerprint(paths);
+    await symlink(join(folder, 'nowhere'), join(paths.basePath, 'abstractions', 'dangling'));
+    const dangling = await compilerFingerprint(paths);
+    expect(dangling)
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.not.to.equal(before);
+    await writeFile(join(folder, 'nowhere'), 'now it is there');
+    expect(await compilerFingerprint(paths)).to.not.equal(dangling);
+  });
+
   it('rejects when a part is missing', async () => {
     const error = await compilerFingerprint({ ...paths, features: '/nowhere' }).catch((error: unknown) => error);
     expect(error).to.have.property('code', 'ENOENT');

@@ -1,0 +1,2 @@
+/** Where the node tests run their pods. */
+export const POD_NAMESPACE = 'node-tests';
