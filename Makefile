@@ -58,5 +58,5 @@ clean: ## remove what was built in the checkout; ~/.cache/apparmor-operator stay
 $(installed): package-lock.json package.json
 	@command -v npm >/dev/null || { echo 'npm is missing: apt-get install npm' >&2; exit 1; }
 	@PATH='$(machine_path)' node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
-	  { echo 'Node.js 20 or newer is missing: apt-get install nodejs (Debian 13), or unpack it from https://nodejs.org/dist/' >&2; exit 1; }
+	  { echo 'Node.js 20 or newer is missing: on Debian 13 apt-get install nodejs, on Debian 12 a package of Node.js 20' >&2; exit 1; }
 	@flock . bash -euc 'if [[ ! $@ -nt package-lock.json || ! $@ -nt package.json ]]; then npm ci; touch $@; fi'

@@ -43,15 +43,15 @@ describe('policies as users have them', () => {
 
   it('A12: nested alternations reach the parser byte for byte', async () => {
     const policy =
-      'profile cases-brace flags=(attach_disconnected) {\n  file,\n  deny /{,usr/}{,local/}{bin,sbin}/{cat,{,busy}box-none} x,\n}\n';
+      'profile cases-brace flags=(attach_disconnected) {\n  file,\n  deny /{,usr/}{,local/}etc/{host{name,{,s}-none},none} r,\n}\n';
     await applyProfile('cases-brace', { policy });
     const profile = await profileReady('cases-brace');
     expect(profile.spec?.policy).to.equal(policy);
     const [node] = cluster().nodes;
     if (node === undefined) throw new Error('this test needs a node');
     await runPod({ name: 'cases-brace', node, profile: 'cases-brace' });
-    expect((await inPod('cases-brace', ['cat', '/etc/passwd'])).stderr).to.contain('ermission denied');
-    expect((await inPod('cases-brace', ['ls', '/'])).code).to.equal(0);
+    expect((await inPod('cases-brace', ['cat', '/etc/hostname'])).stderr).to.contain('Permission denied');
+    expect((await inPod('cases-brace', ['cat', '/etc/hosts'])).code).to.equal(0);
   });
 
   it('A04: the second profile of a text is counted and loaded, not smuggled in', async () => {

@@ -1,6 +1,6 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { createTransport, type KubeRequest, type Transport } from '../../src/kube/transport.ts';
 import { cluster } from './fixture.ts';
 import { inNode, kubectl, tryKubectl } from './operator.ts';
 
@@ -98,25 +98,16 @@ describe('what the operator may do', () => {
     const agent = agents.find(({ spec }) => spec.nodeName === first?.name);
     if (first === undefined || second === undefined || agent === undefined)
       throw new Error('this test needs two nodes');
-    const kubeconfig = await kubeconfigOf(agent.metadata.name);
-    const as = (node: string) => {
-      const patch = [
-        'patch',
-        'apparmornode',
-        node,
-        '--subresource=status',
-        '--type=merge',
-        '-p',
-        '{}',
-        '--dry-run=server',
-      ];
-      return cluster().controlPlane.kubectl(patch, { kubeconfig });
-    };
-    const own = await as(first.name);
-    expect(own.code, own.stderr).to.equal(0);
-    const other = await as(second.name);
-    expect(other.code).not.to.equal(0);
-    expect(other.stderr).to.contain(`the agent on node ${first.name} may write only the AppArmorNode of that name`);
+    const transport = await reachAs(agent.metadata.name);
+    try {
+      await transport.request(emptyReport(first.name));
+      const refusal = await transport.request(emptyReport(second.name)).catch((error: unknown) => error);
+      expect(String(refusal)).to.contain(
+        `the agent on node ${first.name} may write only the AppArmorNode of that name`,
+      );
+    } finally {
+      await transport.close();
+    }
   });
 
   it('the only host folder that was written is the state folder', async () => {
@@ -128,14 +119,27 @@ describe('what the operator may do', () => {
 });
 
 /** Access with a token that is bound to the agent's pod, and through it to its node: what the agent itself has. */
-async function kubeconfigOf(pod: string): Promise<string> {
+async function reachAs(pod: string): Promise<Transport> {
   const token = await kubectl([
-    ...['create', 'token', 'apparmor-operator-agent', '-n', NAMESPACE],
-    ...['--bound-object-kind=Pod', `--bound-object-name=${pod}`],
+    'create',
+    'token',
+    'apparmor-operator-agent',
+    `--namespace=${NAMESPACE}`,
+    '--bound-object-kind=Pod',
+    `--bound-object-name=${pod}`,
   ]);
-  const config = JSON.parse(await kubectl(['config', 'view', '--raw', '-o', 'json'])) as { users: { user: object }[] };
-  for (const entry of config.users) entry.user = { token: token.trim() };
-  const file = join(cluster().folder, `${pod}.kubeconfig`);
-  await writeFile(file, JSON.stringify(config));
-  return file;
+  const { url, authority } = cluster().controlPlane;
+  const access = { url, ca: await readFile(authority.certificate), token: async () => token.trim() };
+  return createTransport(access, { userAgent: 'node-tests', timeoutMs: 30_000 });
+}
+
+/** The agent's own kind of write, without an effect. kubectl would read first, which the agent may not. */
+function emptyReport(node: string): KubeRequest {
+  return {
+    method: 'PATCH',
+    path: `/apis/apparmor-operator.dev/v1alpha1/apparmornodes/${node}/status`,
+    contentType: 'application/merge-patch+json',
+    query: { dryRun: 'All' },
+    body: {},
+  };
 }

@@ -85,12 +85,12 @@ export interface AppArmorNodeStatus {
    */
   loadedCount?: number;
   /**
-   * When a profile was loaded, for those that were not loaded right after the node booted.
-   * Processes that are older are not confined by it.
+   * For profiles that something unloaded during this boot: when they were put back. Processes
+   * that are older lost their confinement and are not confined by it again.
    */
   loadedSince?: { [key: string]: string };
   /**
-   * The same for people, with what to do next. Absent while the node enforces.
+   * The same for people, with what to do next. Absent if nothing is wrong.
    */
   message?: string;
   /**
@@ -106,8 +106,10 @@ export interface AppArmorNodeStatus {
    */
   problems?: AppArmorNodeStatusProblem[];
   /**
-   * Why the node does not enforce, one word: AppArmorDisabled, SecurityfsMissing or
-   * NoPermission. Absent while it does.
+   * What is wrong with the node, one word. Why it does not enforce: AppArmorDisabled,
+   * SecurityfsMissing or NoPermission. While it enforces: StateFolderUnusable, policies are
+   * loaded but not remembered for the next boot; StateFileSetAside, something remembered was
+   * damaged and made anew. Absent if nothing is wrong.
    */
   reason?: string;
 }
