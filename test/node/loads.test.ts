@@ -6,6 +6,7 @@ import {
   conditionOf,
   confinementOf,
   createPod,
+  DEADLINE_MS,
   getNodeReport,
   inNode,
   inPod,
@@ -120,7 +121,7 @@ describe('applying an AppArmorProfile', () => {
   it('starts a pod that was there before its profile, as soon as the profile is', async () => {
     const [node] = cluster().nodes;
     await createPod({ name: 'loads-early', ...(node === undefined ? {} : { node }), profile: 'loads-late' });
-    await waitFor('the runtime refuses the pod', { deadlineMs: 60_000, intervalMs: 500 }, async () => {
+    await waitFor('the runtime refuses the pod', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
       const message = await kubectl([
         'get',
         'pod',
@@ -133,7 +134,7 @@ describe('applying an AppArmorProfile', () => {
     });
     await applyProfile('loads-late', { policy: DENY_WRITE.replace('loads-deny-write', 'loads-late') });
     await profileReady('loads-late');
-    await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', 'pod/loads-early', '--timeout=90s']);
+    await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', 'pod/loads-early', '--timeout=180s']);
     expect(await confinementOf('loads-early')).to.equal('loads-late (enforce)');
   });
 

@@ -6,7 +6,7 @@ import { cluster } from './fixture.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 
 /** How long a condition may take on a node under software emulation before the test fails. */
-export const DEADLINE_MS = 90_000;
+export const DEADLINE_MS = 180_000;
 
 /** Runs kubectl on the cluster and returns what it prints. Throws with its message when it fails. */
 export async function kubectl(args: readonly string[], input?: string): Promise<string> {
@@ -116,7 +116,7 @@ export interface PodOptions {
 /** Starts a pod of the test namespace and waits until it runs. */
 export async function runPod(options: PodOptions): Promise<void> {
   await createPod(options);
-  await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', `pod/${options.name}`, '--timeout=90s']);
+  await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', `pod/${options.name}`, '--timeout=180s']);
 }
 
 export async function createPod({ name, node, profile, command = ['sleep', '100000'] }: PodOptions): Promise<void> {

@@ -16,12 +16,12 @@ export async function installOperator(cache: Cache, cluster: TestCluster): Promi
 
 /** Waits until the controller's replicas and an agent on every node are Ready. */
 export async function operatorReady(cluster: TestCluster): Promise<void> {
-  await kubectl(cluster, ['rollout', 'status', 'deployment', '-n', NAMESPACE, '--timeout=180s']);
+  await kubectl(cluster, ['rollout', 'status', 'deployment', '-n', NAMESPACE, '--timeout=300s']);
   await waitFor('the controller to create the agent DaemonSet', { deadlineMs: 60_000, intervalMs: 500 }, async () => {
     const names = await kubectl(cluster, ['get', 'daemonsets', '-n', NAMESPACE, '-o', 'name']);
     return names.trim() !== '';
   });
-  await kubectl(cluster, ['rollout', 'status', 'daemonset', '-n', NAMESPACE, '--timeout=180s']);
+  await kubectl(cluster, ['rollout', 'status', 'daemonset', '-n', NAMESPACE, '--timeout=300s']);
 }
 
 async function kubectl(cluster: TestCluster, args: readonly string[]): Promise<string> {
