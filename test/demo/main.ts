@@ -4,7 +4,8 @@ import { join, relative } from 'node:path';
 import { defaultCacheFolder } from '../testbed/cache.ts';
 import { startCluster } from '../testbed/cluster.ts';
 import { howToReach, startHeldCluster } from '../testbed/held-cluster.ts';
-import { operatorImage, operatorImageName } from '../testbed/image.ts';
+import { operatorImageName } from '../testbed/image.ts';
+import { importOperatorImage } from '../testbed/operator.ts';
 import { createOwner, interruption, type Owner, run } from '../testbed/process.ts';
 import {
   applySamples,
@@ -80,8 +81,7 @@ async function chooseTarget(keep: boolean): Promise<Target> {
   }
   const cluster = await startCluster({ cache, nodes: 2, signal });
   owner.add(cluster.stop);
-  const archive = await operatorImage(cache);
-  await Promise.all(cluster.nodes.map((node) => node.importImage(archive)));
+  await importOperatorImage(cache, cluster);
   return { ...own, kubectl: cluster.controlPlane.kubectl, howToReach: '' };
 }
 

@@ -6,7 +6,7 @@ import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { createNetwork, type TestNetwork } from './network.ts';
 import { startNode, type TestNode } from './node.ts';
 import { kubeProxyArguments } from './node-config.ts';
-import { createOwner, type Owner, start } from './process.ts';
+import { createOwner, type Owner, start, withSignal } from './process.ts';
 import { createRun, type Run } from './runs.ts';
 
 export interface ClusterOptions {
@@ -108,8 +108,4 @@ function startServiceProxy(o: Surroundings): void {
     ...withSignal(o),
   });
   o.owner.add(proxy.stop);
-}
-
-function withSignal(o: { signal?: AbortSignal }): { signal?: AbortSignal } {
-  return o.signal === undefined ? {} : { signal: o.signal };
 }

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 import type { Cache } from './cache.ts';
 import { startCluster } from './cluster.ts';
 import { type GuestResult, openGuestChannel } from './guest-channel.ts';
-import { operatorImage } from './image.ts';
-import { waitFor } from './process.ts';
+import { importOperatorImage } from './operator.ts';
+import { waitFor, withSignal } from './process.ts';
 import { isAlive, processIdentity, type RunOwner, socketFolder } from './runs.ts';
 import { shellSocket } from './vm.ts';
 
@@ -64,8 +64,7 @@ export async function startHeldCluster(cache: Cache): Promise<HeldCluster> {
 export async function holdCluster(cache: Cache, signal: AbortSignal): Promise<void> {
   const cluster = await startCluster({ cache, nodes: 2, signal });
   try {
-    const image = await operatorImage(cache);
-    await Promise.all(cluster.nodes.map((node) => node.importImage(image)));
+    await importOperatorImage(cache, cluster);
     const owner = await processIdentity(process.pid);
     if (owner === undefined) throw new HeldClusterError('this process is not in /proc');
     const { kubeconfig, binary } = cluster.controlPlane;
@@ -153,8 +152,4 @@ function aborted(signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
-}
-
-function withSignal(cache: Cache): { signal?: AbortSignal } {
-  return cache.signal === undefined ? {} : { signal: cache.signal };
 }

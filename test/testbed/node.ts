@@ -7,6 +7,7 @@ import { type GuestCommandOptions, GuestGoneError, type GuestResult } from './gu
 import type { NodeAddresses, TestNetwork } from './network.ts';
 import { cniConfiguration, kubeletConfiguration, kubeProxyArguments } from './node-config.ts';
 import { createOverlay, type NodeTemplate } from './node-template.ts';
+import { withSignal } from './process.ts';
 import type { Run } from './runs.ts';
 import { type Machine, startMachine } from './vm.ts';
 
@@ -167,8 +168,4 @@ async function nodeReady(o: NodeOptions, bootId: string): Promise<void> {
 async function succeeds(result: Promise<GuestResult>, what: string): Promise<void> {
   const { code, stderr, stdout } = await result;
   if (code !== 0) throw new Error(`${what}: exit code ${code}\n${stderr}${stdout}`);
-}
-
-function withSignal(o: { signal?: AbortSignal }): { signal?: AbortSignal } {
-  return o.signal === undefined ? {} : { signal: o.signal };
 }

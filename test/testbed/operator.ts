@@ -8,10 +8,15 @@ const NAMESPACE = 'apparmor-operator';
 
 /** Installs the operator as README says, with the image of the project's Dockerfile, and waits until all its pods are Ready. */
 export async function installOperator(cache: Cache, cluster: TestCluster): Promise<void> {
-  const image = await operatorImage(cache);
-  await Promise.all(cluster.nodes.map((node) => node.importImage(image)));
+  await importOperatorImage(cache, cluster);
   await kubectl(cluster, ['apply', '-k', join(import.meta.dirname, '../../manifests/default')]);
   await operatorReady(cluster);
+}
+
+/** Builds the operator's image from the sources as they are and puts it on every node. */
+export async function importOperatorImage(cache: Cache, cluster: TestCluster): Promise<void> {
+  const archive = await operatorImage(cache);
+  await Promise.all(cluster.nodes.map((node) => node.importImage(archive)));
 }
 
 /** Waits until the controller's replicas and an agent on every node are Ready. */

@@ -165,6 +165,11 @@ export class WaitError extends Error {
   }
 }
 
+/** The signal as a member to spread, where `undefined` may not stand for an absent one. */
+export function withSignal(o: { signal?: AbortSignal }): { signal?: AbortSignal } {
+  return o.signal === undefined ? {} : { signal: o.signal };
+}
+
 /** A signal for mains: aborts at the first SIGINT, SIGTERM or SIGHUP. The main then stops what it owns and exits. */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
