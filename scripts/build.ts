@@ -1,11 +1,11 @@
 import { arch } from 'node:process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BUNDLES, bundle } from './bundle.ts';
+import { BUNDLES, bundle, bundleCli } from './bundle.ts';
 import { ARCHITECTURES, type Architecture } from './elf.ts';
 import { placeNode } from './node-binary.ts';
 
-/** Fills dist/ with all that the Dockerfile copies from it. */
+/** Fills dist/ with all that the Dockerfile copies from it, and with kubectl-apparmor. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { arch: { type: 'string', multiple: true } } });
   const architectures = values.arch === undefined ? [ownArchitecture()] : values.arch.map(architectureOf);
@@ -15,6 +15,9 @@ async function main(): Promise<void> {
     const { bytes } = await bundle(name, { entry: join(root, 'src', 'main.ts'), output: join(dist, `${name}.mjs`) });
     console.log(`dist/${name}.mjs: ${Math.ceil(bytes / 1024)} KiB`);
   }
+  const cli = join(dist, 'kubectl-apparmor.mjs');
+  const { bytes } = await bundleCli({ entry: join(root, 'src', 'cli', 'main.ts'), output: cli });
+  console.log(`dist/kubectl-apparmor.mjs: ${Math.ceil(bytes / 1024)} KiB`);
   for (const architecture of architectures) {
     const version = await placeNode(architecture, { root, folder: join(dist, `node-${architecture}`) });
     console.log(`dist/node-${architecture}/node: ${version}`);

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -7,11 +7,17 @@ export const BUNDLES = ['controller', 'agent'] as const;
 export type BundleName = (typeof BUNDLES)[number];
 
 /**
- * Packages that cost an idle process 20 MB and more, and each node runs an agent. Measured: client-node 33–42 MB of private
- * memory, node:https 14 MB.
+ * Packages that cost an idle process memory, and each node runs an agent. Measured: client-node 33–42 MB, the X.509 library
+ * 5 MB (and 270 KB of a bundle), which only a controller that issues a certificate loads.
  */
 const KEPT_OUT: Record<BundleName, readonly string[]> = {
-  agent: ['@kubernetes/client-node', 'kubernetes-fluent-client'],
+  agent: [
+    '@kubernetes/client-node',
+    'kubernetes-fluent-client',
+    '@peculiar/asn1-schema',
+    '@peculiar/asn1-x509',
+    'asn1js',
+  ],
   controller: [],
 };
 
@@ -27,16 +33,46 @@ export interface BundleOptions {
 }
 
 /** Writes the program with only one of its subcommands into one file. Throws BundleError if it holds what it must not. */
-export async function bundle(name: BundleName, { entry, output }: BundleOptions): Promise<{ bytes: number }> {
+export async function bundle(name: BundleName, options: BundleOptions): Promise<{ bytes: number }> {
+  return write({ ...options, name, plugins: [onlyCommand(name)], target: 'node24', keptOut: KEPT_OUT[name] });
+}
+
+/** People's machines have older versions of Node.js than the image; this is the oldest of package.json's `engines`. */
+const OLDEST_NODE = 'node20';
+
+/** What takes a second to start, or talks to a cluster. */
+const KEPT_OUT_OF_CLI = [...KEPT_OUT.agent, 'winston', 'prom-client'];
+
+/** Writes kubectl-apparmor into one executable file. Throws BundleError if it holds what it must not. */
+export async function bundleCli(options: BundleOptions): Promise<{ bytes: number }> {
+  const written = await write({
+    ...options,
+    name: 'kubectl-apparmor',
+    plugins: [],
+    target: OLDEST_NODE,
+    keptOut: KEPT_OUT_OF_CLI,
+  });
+  await chmod(options.output, 0o755);
+  return written;
+}
+
+interface WriteOptions extends BundleOptions {
+  name: string;
+  plugins: Plugin[];
+  target: string;
+  keptOut: readonly string[];
+}
+
+async function write({ name, entry, output, plugins, target, keptOut }: WriteOptions): Promise<{ bytes: number }> {
   const { metafile, outputFiles } = await build({
     entryPoints: [entry],
     outfile: output,
-    plugins: [onlyCommand(name)],
+    plugins,
     bundle: true,
     metafile: true,
     write: false,
     platform: 'node',
-    target: 'node24',
+    target,
     format: 'esm',
     // Names stay: they are what a stack trace in a log has to offer.
     minifySyntax: true,
@@ -46,7 +82,7 @@ export async function bundle(name: BundleName, { entry, output }: BundleOptions)
     // CommonJS packages call require for Node's own modules, and an ES module has none.
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
   });
-  const unwanted = packagesIn(metafile).filter((found) => KEPT_OUT[name].includes(found));
+  const unwanted = packagesIn(metafile).filter((found) => keptOut.includes(found));
   if (unwanted.length > 0) {
     throw new BundleError(
       `the ${name} bundle contains ${unwanted.map((found) => howItGotIn(metafile, found)).join('; ')}`,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse, stringify } from 'yaml';
+import { schemaModule } from './schema-module.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CRD_FOLDER = join(ROOT, 'crds');
@@ -30,6 +31,10 @@ interface CustomResourceDefinition {
 /** File name → text of each TypeScript file that the CRDs in `crds/` give. Writes nothing into the checkout. */
 export async function generateApi(): Promise<Map<string, string>> {
   const sources = await readDefinitions();
+  // Before the generator's names are put into the schemas.
+  const schemas = sources
+    .filter(({ definition }) => definition.spec.names.kind === 'AppArmorProfile')
+    .map(({ file, definition }) => `${header(`crds/${file}`)}${schemaModule(definition)}`);
   const generated = await runGenerator(sources.map(({ definition }) => definition));
   const files = new Map<string, string>();
   for (const { file, definition } of sources) {
@@ -41,7 +46,9 @@ export async function generateApi(): Promise<Map<string, string>> {
     files.set(`${kind}.ts`, `${header(`crds/${file}`)}${metadata}\n\n${plainTypes(text).trim()}\n`);
   }
   const exports = [...files.keys()].map((name) => `export type * from './${name}';\n`);
-  return files.set('index.ts', `${header('crds/')}${exports.join('')}`);
+  files.set('index.ts', `${header('crds/')}${exports.join('')}`);
+  for (const text of schemas) files.set('apparmorprofile-schema.ts', text);
+  return files;
 }
 
 async function readDefinitions(): Promise<{ file: string; definition: CustomResourceDefinition }[]> {

@@ -59,8 +59,8 @@ function hasCode(source: string): boolean {
   );
 }
 
-const alwaysPure = /^src\/(policy|api|admission)\//;
-const mixed = /^src\/(agent|controller)\//;
+const alwaysPure = /^src\/(policy|api)\//;
+const mixed = /^src\/(agent|controller|admission)\//;
 
 /** In folders that hold both, a module is pure if neither it nor what it imports does I/O or is given what does. */
 export async function pureModules(project: string): Promise<Set<string>> {

@@ -3,6 +3,7 @@ import { KernelWriteError } from '../kernel/write-error.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Logger } from '../log.ts';
 import type { CompiledStore } from './compiled-store.ts';
+import { correctionsOf, whatHappened } from './drift.ts';
 import { kernelFailure, retryDelayMs } from './failure.ts';
 import type { Failure } from './failure.ts';
 import { viewKernel } from './kernel-view.ts';
@@ -15,7 +16,8 @@ import type { LoadStep, Plan, PolicyPlan, Step } from './plan.ts';
 export interface ActParts {
   kernel: AppArmorKernel;
   store: CompiledStore;
-  writeLedger: (ledger: Ledger) => Promise<void>;
+  /** Resolves false if it could not be written: it counts in memory all the same. */
+  writeLedger: (ledger: Ledger) => Promise<boolean>;
   clock: Clock;
   log: Logger;
   metrics: AgentMetrics;
@@ -26,8 +28,8 @@ export interface ActResult {
   ledger: Ledger;
   /** By load id: what failed, and from when it is worth trying again. */
   failures: ReadonlyMap<string, Failure>;
-  /** Ids of loads that are verified now: their earlier failures are over. */
-  succeeded: readonly string[];
+  /** Loads that are verified now: their earlier failures are over. */
+  succeeded: readonly LedgerLoad[];
   /** Loads whose compiled policy is not in the store (any more): compile again. */
   missing: readonly LedgerLoad[];
 }
@@ -66,12 +68,12 @@ export async function carryOut(
   }
 
   const snapshot = await takeSnapshot(parts.kernel);
-  const succeeded: string[] = [];
+  const succeeded: LedgerLoad[] = [];
   for (const step of written) {
     const verified = verify(step, ledger, snapshot, parts);
     if (verified.kind === 'loaded') {
       ledger = verified.ledger;
-      succeeded.push(step.load.id);
+      succeeded.push(step.load);
     } else {
       failures.set(step.load.id, verifyFailure(verified.shown, before.attempts.get(step.load.id) ?? 0, parts));
     }
@@ -125,9 +127,8 @@ async function writeToKernel(
 type Verified = { kind: 'loaded'; ledger: Ledger } | { kind: 'different'; shown: string };
 
 function verify({ load, ...step }: Recording, ledger: Ledger, snapshot: KernelSnapshot, parts: ActParts): Verified {
-  const lost = step.kind === 'load' ? step.drift.filter(({ kind }) => kind === 'unloaded') : [];
-  const now = parts.clock.date().toISOString();
-  const completed = withLoaded(ledger, load, parts.bootID, new Map(lost.map(({ profile }) => [profile, now])));
+  const corrections = correctionsOf(step.kind === 'load' ? step.drift : [], parts.clock.date().toISOString());
+  const completed = withLoaded(ledger, load, parts.bootID, corrections);
   const [deviation] = viewKernel(snapshot.profiles, completed, parts.bootID).deviations(load);
   if (deviation === undefined) return { kind: 'loaded', ledger: completed };
   const mode = deviation.mode === undefined ? '' : ` (${deviation.mode})`;
@@ -152,8 +153,8 @@ function count({ load, drift }: LoadStep, failure: Failure | undefined, { log, m
     log.info('loaded a policy', about(load));
     return;
   }
-  for (const { kind } of drift) metrics.driftCorrected.inc({ kind });
-  log.warn('put a policy right that was changed behind our back', { ...about(load), drift });
+  for (const one of drift) metrics.driftCorrected.inc({ what: whatHappened(one) });
+  log.warn('put a policy right that was changed behind our back, or took it over', { ...about(load), drift });
 }
 
 function about(load: LedgerLoad): Record<string, unknown> {

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import { startHealthServer } from '../health.ts';
 import type { AppArmorKernel } from '../kernel/apparmor.ts';
 import { bootId, kernelRelease } from '../kernel/host.ts';
+import { openProcessTable } from '../kernel/processes.ts';
 import { createKubeClient } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Transport } from '../kube/transport.ts';
@@ -94,7 +95,8 @@ async function runLoops(
   const metrics = createAgentMetrics(parts.metrics);
   const client = createKubeClient(transport);
   const wake = createWake(clock);
-  const shared = { node, namespace, client, clock, random, log, signal, metrics, wake, readiness, kernel };
+  const processes = openProcessTable(proc);
+  const shared = { node, namespace, client, clock, random, log, signal, metrics, wake, readiness, kernel, processes };
 
   const state = openStateFolder({ folder: stateFolder, node, log });
   const [bootID, release] = await Promise.all([bootId(proc), kernelRelease(proc)]);
@@ -146,7 +148,10 @@ async function runLoops(
     transport,
     onRevisions: (heads) => loop.setHeads(heads),
     onLabels: (labels) => loop.setLabels(labels),
-    onNode: (seen) => reporter.seen(seen),
+    onNode: (seen) => {
+      reporter.seen(seen);
+      loop.setGrants(seen?.unload ?? []);
+    },
   });
 
   // Before the first pass, which would otherwise remember that there is nothing.

@@ -1,10 +1,12 @@
-import type { CompileLimits, CompileRequest, CompileResult } from '../policy/compile.ts';
+import type { CompileLimits, CompileRequest, CompileResult, ParserMessage } from '../policy/compile.ts';
 import { CompiledPolicyError, readCompiledProfiles } from '../policy/compiled.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Logger } from '../log.ts';
+import { clip } from './clip.ts';
 import type { CompiledHashes } from './compiled-store.ts';
 import { compileFailure } from './failure.ts';
 import type { Failure } from './failure.ts';
+import type { CompileWarning } from './ledger.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { CompiledPolicy } from './plan.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
@@ -96,16 +98,16 @@ export function createCompileSlot(options: CompileSlotOptions): CompileSlot {
     for (const { message, line, file } of result.warnings) {
       options.log.warn('apparmor_parser warns', { text: policy.text, warning: message, line, file });
     }
-    await accept(policy, result.binary);
+    await accept(policy, result.binary, warningOf(result.warnings));
   };
 
-  const accept = async (policy: WantedPolicy, binary: Buffer): Promise<void> => {
+  const accept = async (policy: WantedPolicy, binary: Buffer, warning: CompileWarning | undefined): Promise<void> => {
     try {
       const profiles = readCompiledProfiles(binary).map(({ name, mode }) => ({ name, mode }));
       const hashes = await options.save(policy.fingerprint, binary);
       options.log.debug('compiled a policy', { text: policy.text, bytes: binary.length });
       slow.delete(policy.fingerprint);
-      options.onCompiled(policy, { ...hashes, profiles });
+      options.onCompiled(policy, { ...hashes, profiles, ...(warning === undefined ? {} : { warning }) });
     } catch (error) {
       if (!(error instanceof CompiledPolicyError)) throw error;
       fail(policy, { kind: 'failed', reason: 'CompileFailed', message: error.message, stderr: '' });
@@ -133,4 +135,12 @@ export function createCompileSlot(options: CompileSlotOptions): CompileSlot {
     isSlow: (fingerprint) => slow.has(fingerprint),
     stopped: () => running?.done ?? Promise.resolve(),
   };
+}
+
+/** All that was said, once each, with the first line. */
+function warningOf(warnings: readonly ParserMessage[]): CompileWarning | undefined {
+  if (warnings.length === 0) return undefined;
+  const message = clip([...new Set(warnings.map((one) => one.message))].join('; '));
+  const line = warnings.find((one) => one.line !== undefined)?.line;
+  return line === undefined ? { message } : { message, line };
 }

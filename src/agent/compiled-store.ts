@@ -64,19 +64,23 @@ export function openCompiledStore({ folder, state, log }: CompiledStoreOptions):
       const hashes = hashesOf(binary);
       const file = fileOf(fingerprint, hashes.sha256);
       fresh.add(file);
-      const written = await state.attempt('compiled', async () => {
+      inMemory.set(file, binary);
+      await state.attempt(join(folder, file), async () => {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await writeFileAtomically(join(folder, file), binary);
+        inMemory.delete(file);
       });
-      if (written) inMemory.delete(file);
-      else inMemory.set(file, binary);
       return hashes;
     },
     async keepOnly(policies) {
       const kept = new Set(policies.map(({ fingerprint, sha256 }) => fileOf(fingerprint, sha256)));
       for (const file of kept) fresh.delete(file);
       for (const file of fresh) kept.add(file);
-      for (const file of inMemory.keys()) if (!kept.has(file)) inMemory.delete(file);
+      for (const file of inMemory.keys()) {
+        if (kept.has(file)) continue;
+        inMemory.delete(file);
+        state.abandon(join(folder, file));
+      }
       await deleteOthers(folder, kept, state);
     },
   };

@@ -1,6 +1,6 @@
 import type { KernelProfile } from '../kernel/apparmor.ts';
 import { isLearningName } from '../kernel/profiles.ts';
-import { rootOf } from './ledger.ts';
+import { rootOf } from '../kernel/profile-name.ts';
 import type { Ledger, LedgerLoad, LoadedProfile } from './ledger.ts';
 
 /** What the kernel showed, with `revision` read before the list. */

@@ -1,3 +1,4 @@
+import { rootOf } from '../kernel/profile-name.ts';
 import { decodeStateFile, encodeStateFile, StateFileError } from './state-file.ts';
 
 /**
@@ -39,6 +40,15 @@ export interface LedgerLoad {
   sha1: string;
   /** Every profile in it, children included, with the mode that the kernel must show. */
   profiles: readonly LoadedProfile[];
+  warning?: CompileWarning;
+}
+
+/** What the compiler said of a policy that it compiled, such as rules that the node's kernel cannot mediate. */
+export interface CompileWarning {
+  /** At most 256 bytes. */
+  message: string;
+  /** In the user's text. */
+  line?: number;
 }
 
 export interface LoadedProfile {
@@ -57,6 +67,16 @@ export interface LedgerRow {
   loaded?: LedgerMark;
   /** RFC 3339; when the profile came back after it had been unloaded behind our back in this boot. */
   loadedSince?: string;
+  /** The last time that it was put right in the boot of `loaded`. */
+  corrected?: Correction;
+  /** The boot in which its removal was begun: if the kernel does not hold it, that was us. */
+  unloading?: string;
+}
+
+export interface Correction {
+  what: 'Unloaded' | 'Replaced' | 'ModeChanged' | 'TakenOver';
+  /** RFC 3339; when it was put right. */
+  time: string;
 }
 
 export interface LedgerMark {
@@ -69,15 +89,6 @@ export const EMPTY_LEDGER: Ledger = { objects: new Map(), loads: new Map(), rows
 
 export function loadId(revision: string, sha256: string): string {
   return `${revision}.${sha256}`;
-}
-
-/**
- * The top-level name that a kernel name belongs to. Cut at the first `//`: the child of `dnsmasq` for the path
- * /usr/sbin/dnsmasq is called `dnsmasq///usr/sbin/dnsmasq`.
- */
-export function rootOf(name: string): string {
-  const end = name.indexOf('//', 1);
-  return end < 0 ? name : name.slice(0, end);
 }
 
 export function rootsOf(names: Iterable<string>): readonly string[] {
@@ -113,24 +124,27 @@ export function withIntent(ledger: Ledger, intent: LoadIntent, bootID: string): 
   return { objects, rows, loads: new Map(ledger.loads).set(load.id, load) };
 }
 
-/** The ledger after the kernel was asked and holds the load. `since` has the names that had been unloaded before. */
+/** The ledger after the kernel was asked and holds the load. `corrections` has the top-level names that were put right by it. */
 export function withLoaded(
   ledger: Ledger,
   load: LedgerLoad,
   bootID: string,
-  since: ReadonlyMap<string, string> = new Map(),
+  corrections: ReadonlyMap<string, Correction> = new Map(),
 ): Ledger {
   const rows = new Map(ledger.rows);
   for (const name of rootsOfLoad(load)) {
     const before = rows.get(name);
     if (before === undefined) continue;
-    const sameBoot = before.loaded?.bootID === bootID;
-    const loadedSince = since.get(name) ?? (sameBoot ? before.loadedSince : undefined);
+    const known = before.loaded?.bootID === bootID ? before : undefined;
+    const correction = corrections.get(name);
+    const corrected = correction ?? known?.corrected;
+    const loadedSince = correction?.what === 'Unloaded' ? correction.time : known?.loadedSince;
     rows.set(name, {
       object: before.object,
       origin: before.origin,
       loaded: { load: load.id, bootID },
       ...(loadedSince === undefined ? {} : { loadedSince }),
+      ...(corrected === undefined ? {} : { corrected }),
     });
   }
   const objects = new Map(ledger.objects);
@@ -150,6 +164,14 @@ export function withoutIntent(ledger: Ledger, load: LedgerLoad): Ledger {
     else rows.set(name, row);
   }
   return prune({ ...ledger, rows });
+}
+
+/** The ledger with the intent to remove a profile from the kernel; to be on disk before that. */
+export function withUnloading(ledger: Ledger, name: string, bootID: string): Ledger {
+  const row = ledger.rows.get(name);
+  return row === undefined
+    ? ledger
+    : { ...ledger, rows: new Map(ledger.rows).set(name, { ...row, unloading: bootID }) };
 }
 
 /** The ledger without rows of profiles that are neither wanted nor in the kernel. */

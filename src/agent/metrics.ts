@@ -9,8 +9,10 @@ export interface AgentMetrics {
   compileSeconds: Histogram<'result'>;
   /** By `result`: `ok` or the reason of the failure. */
   loads: Counter<'result'>;
-  /** By `kind`: unloaded, replaced, mode. */
-  driftCorrected: Counter<'kind'>;
+  /** By `what`: Unloaded, Replaced, ModeChanged, TakenOver. */
+  driftCorrected: Counter<'what'>;
+  /** By `result`: ok, or why a profile that was to be removed stayed. */
+  unloads: Counter<'result'>;
   /** By `result`: ok or error. */
   reportWrites: Counter<'result'>;
 }
@@ -44,8 +46,14 @@ export function createAgentMetrics(registry: Registry): AgentMetrics {
     }),
     driftCorrected: new Counter({
       name: 'apparmor_agent_drift_corrected_total',
-      help: 'Profiles put right after something else had unloaded, replaced or switched them',
-      labelNames: ['kind'],
+      help: 'Profiles put right after something else had unloaded, replaced or switched them, and those taken over',
+      labelNames: ['what'],
+      registers,
+    }),
+    unloads: new Counter({
+      name: 'apparmor_agent_unloads_total',
+      help: 'Removals of profiles that nobody wants from the kernel',
+      labelNames: ['result'],
       registers,
     }),
     reportWrites: new Counter({

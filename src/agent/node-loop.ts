@@ -8,6 +8,7 @@ import type { AgentMetrics } from './metrics.ts';
 import { livingObjects, textOf, wantedPolicies } from './prepared-revision.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
 import type { FirstPass, Readiness } from './readiness.ts';
+import type { UnloadGrant } from './removals.ts';
 import { NOTHING_DONE } from './reconciler.ts';
 import type { PassResult, Reconciler } from './reconciler.ts';
 import { nodeStatus } from './report.ts';
@@ -23,6 +24,8 @@ export interface NodeLoop {
   /** What the API server lists. */
   setHeads(heads: readonly RevisionHead[]): void;
   setLabels(labels: Readonly<Record<string, string>>): void;
+  /** What the controller grants on this node's AppArmorNode. */
+  setGrants(grants: readonly UnloadGrant[]): void;
   /** The text to compile for a policy; undefined if it is no longer wanted or has to be fetched again. */
   textOf(policy: WantedPolicy): Promise<string | undefined>;
   /** Until the signal aborts. */
@@ -56,6 +59,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   const { revisions, reconciler, wake, clock, log, signal } = parts;
   const fromApi = { heads: false, labels: false };
   let labels = parts.lastKnown?.labels;
+  let grants: readonly UnloadGrant[] = [];
   let saved = parts.lastKnown;
   let state: EnforcingState | undefined;
   let environment: Environment | undefined;
@@ -122,6 +126,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       const result = await reconciler.pass({
         policies: wantedPolicies(prepared, labels, environment.hash),
         living: livingObjects(revisions.current().values(), prepared),
+        unload: { allowed: mayRemove(heard), grants },
       });
       retryAt = result.retryAt;
       report(now, result);
@@ -131,6 +136,10 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
     parts.readiness.firstPass(missingFromApi(heard));
   };
 
+  /** What nobody wants is known only from all that the API server has, and removed only if that can be remembered. */
+  const mayRemove = (heard: Heard): boolean =>
+    missingFromApi(heard) === undefined && parts.state.trouble()?.reason !== 'StateFolderUnusable';
+
   const passOrRetry = async (): Promise<void> => {
     try {
       await pass();
@@ -138,6 +147,14 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       log.error('a pass failed and will be tried again', { error, retryInMs: DRIFT_POLL_MS });
       retryAt = clock.now() + DRIFT_POLL_MS;
     }
+  };
+
+  /** Whether there is something to do or to say about it. */
+  const checkState = async (): Promise<boolean> => {
+    const before = parts.state.trouble();
+    const found = await parts.state.check();
+    if (found === 'lost') reconciler.filesLost();
+    return found === 'lost' || !isDeepStrictEqual(before, parts.state.trouble());
   };
 
   const hasMoved = async (): Promise<boolean> => {
@@ -161,6 +178,12 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       labels = next;
       wake.call();
     },
+    setGrants(next) {
+      if (isDeepStrictEqual(grants, next)) return;
+      log.debug('the grants to remove profiles are these', { grants: next });
+      grants = next;
+      wake.call();
+    },
     async textOf(policy) {
       const prepared = revisions.prepared(policy.text);
       if (prepared === undefined || labels === undefined) return undefined;
@@ -177,13 +200,20 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
         const called = await wake.wait(pause, signal);
         if (signal.aborted) return;
         const isDue = retryAt !== undefined && retryAt <= clock.now();
-        if (called || isDue || (await hasMoved())) await passOrRetry();
+        const isRepaired = !called && (await checkState());
+        if (called || isDue || isRepaired || (await hasMoved())) await passOrRetry();
       }
     },
   };
 }
 
-function missingFromApi(heard: { heads: boolean; labels: boolean; texts: boolean }): FirstPass | undefined {
+interface Heard {
+  heads: boolean;
+  labels: boolean;
+  texts: boolean;
+}
+
+function missingFromApi(heard: Heard): FirstPass | undefined {
   const check = 'api-server';
   if (!heard.labels) return { check, reason: 'the API server has not said yet which labels the node has' };
   if (!heard.heads) return { check, reason: 'the API server has not listed the ControllerRevisions yet' };

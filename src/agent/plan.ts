@@ -1,12 +1,17 @@
 import type { KernelProfile } from '../kernel/apparmor.ts';
+import { whatIsWrong } from './compiled-check.ts';
+import { driftOf, foreignNames } from './drift.ts';
+import type { Drift } from './drift.ts';
 import type { Failure } from './failure.ts';
 import { viewKernel } from './kernel-view.ts';
-import type { Deviation, KernelView } from './kernel-view.ts';
-import { loadId, rootOf, rootsOfLoad } from './ledger.ts';
-import type { Ledger, LedgerLoad, LoadedProfile, Origin } from './ledger.ts';
+import type { KernelView } from './kernel-view.ts';
+import { loadId, rootsOfLoad } from './ledger.ts';
+import type { CompileWarning, Ledger, LedgerLoad, LoadedProfile, Origin } from './ledger.ts';
 import { claimedNames, ownership } from './ownership.ts';
 import type { LivingObject, Owner, OwnerOf } from './ownership.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
+import { planRemovals } from './removals.ts';
+import type { Removal, UnloadKnowledge, Waiting } from './removals.ts';
 import { retainedRows } from './retained.ts';
 import type { RetainedRow } from './retained.ts';
 
@@ -21,6 +26,9 @@ export interface PlanInput {
   compiled: ReadonlyMap<string, CompiledPolicy>;
   /** By fingerprint (compile) or load id (kernel): what failed and must not be tried again yet. */
   failures: ReadonlyMap<string, Failure>;
+  /** Whether the compile of a fingerprint overran the short limits and waits behind all others. */
+  isSlow: (fingerprint: string) => boolean;
+  unload: UnloadKnowledge;
   /** Milliseconds, of the clock that `Failure.retryAt` is from. */
   now: number;
 }
@@ -30,13 +38,18 @@ export interface CompiledPolicy {
   sha256: string;
   sha1: string;
   profiles: readonly LoadedProfile[];
+  warning?: CompileWarning;
 }
 
-/** What to do, and why, for one node. Nothing in it removes anything from the kernel. */
+/** What to do, and why, for one node. */
 export interface Plan {
   policies: readonly PolicyPlan[];
   /** In the kernel by us, and wanted by nobody. */
   retained: readonly RetainedRow[];
+  /** Those of them that may be removed now, if nothing runs under them directly before. */
+  removals: readonly Removal[];
+  /** Those of them that may be removed in time, with what for they wait. */
+  waiting: readonly Waiting[];
   /** Rows of the ledger that stand for nothing any more. */
   forget: readonly string[];
 }
@@ -62,8 +75,7 @@ export interface LoadStep {
   kind: 'load';
   load: LedgerLoad;
   origins: ReadonlyMap<string, Origin>;
-  /** What happened to it behind our back; empty if it was not loaded in this boot before. */
-  drift: readonly Deviation[];
+  drift: readonly Drift[];
 }
 
 export type ConflictOwner = { kind: 'object'; name: string } | { kind: 'unknown' };
@@ -79,7 +91,8 @@ export function planNode(input: PlanInput): Plan {
   const ownerOf = ownership(input.wanted, input.living, input.ledger);
   const world: World = { ...input, view, ownerOf };
   const policies = input.wanted.map((policy) => planPolicy(policy, world));
-  return { policies, ...retainedRows(policies, { ...input, view }) };
+  const { retained, forget } = retainedRows(policies, { ...input, view });
+  return { policies, retained, forget, ...planRemovals(retained, policies, input.unload, input.now) };
 }
 
 interface World extends PlanInput {
@@ -109,38 +122,37 @@ function planStep(policy: WantedPolicy, world: World): Step {
   if (wrong !== undefined) return { kind: 'failed', failure: wrong };
 
   const load = loadOf(policy, compiled);
-  const foreign = foreignName(load, world);
+  const [foreign] = foreignNames(load, world);
   if (foreign !== undefined && policy.conflictPolicy === 'Refuse') return conflict(foreign, undefined);
 
-  const deviations = world.view.deviations(load);
-  if (deviations.length === 0) {
+  if (world.view.deviations(load).length === 0) {
     return isRecorded(load, world) ? { kind: 'keep', load } : { kind: 'record', load, origins: originsOf(load, world) };
   }
   const kernelFailed = activeFailure(load.id, world);
   if (kernelFailed !== undefined) return { kind: 'failed', failure: kernelFailed };
-  return loadStep(load, deviations, world);
+  return loadStep(load, world);
 }
 
 /**
  * While the wanted revision cannot be loaded, the object's last good one is what protects: after a reboot or drift it is put
- * back. Compiled by another image or for another kernel, it is used only once the recompile has failed.
+ * back. Compiled by another image or for another kernel, it is used only once the recompile has failed or takes long.
  */
 function planFallback(policy: WantedPolicy, step: Step, world: World): Fallback | undefined {
   const id = world.ledger.objects.get(policy.object.uid)?.lastGood;
   const load = id === undefined ? undefined : world.ledger.loads.get(id);
   if (load === undefined || load.object !== policy.object.uid) return undefined;
 
-  const deviations = world.view.deviations(load);
-  if (deviations.length === 0) return { kind: 'held', load };
-  if (step.kind === 'compile' && load.environment !== policy.environment) return undefined;
+  if (world.view.deviations(load).length === 0) return { kind: 'held', load };
+  const isSoonHere = step.kind === 'compile' && !world.isSlow(policy.fingerprint);
+  if (isSoonHere && load.environment !== policy.environment) return undefined;
   const othersOwn = rootsOfLoad(load).some((name) => (world.ownerOf(name)?.uid ?? load.object) !== load.object);
-  if (othersOwn || foreignName(load, world) !== undefined) return undefined;
+  if (othersOwn || foreignNames(load, world).length > 0) return undefined;
   const failure = activeFailure(load.id, world);
-  return failure === undefined ? loadStep(load, deviations, world) : { kind: 'failed', load, failure };
+  return failure === undefined ? loadStep(load, world) : { kind: 'failed', load, failure };
 }
 
-function loadStep(load: LedgerLoad, deviations: readonly Deviation[], world: World): LoadStep {
-  return { kind: 'load', load, origins: originsOf(load, world), drift: isRecorded(load, world) ? deviations : [] };
+function loadStep(load: LedgerLoad, world: World): LoadStep {
+  return { kind: 'load', load, origins: originsOf(load, world), drift: driftOf(load, world) };
 }
 
 function conflict(profile: string, owner: Owner | undefined): Step {
@@ -156,30 +168,6 @@ function activeFailure(key: string, { failures, now }: World): Failure | undefin
   return failure?.retryAt !== undefined && failure.retryAt <= now ? undefined : failure;
 }
 
-/**
- * Nothing goes to the kernel unless it is what was read and reviewed: the same names. Only children of the policy's own
- * profiles may be added, by files that the text includes.
- */
-function whatIsWrong(policy: WantedPolicy, compiled: CompiledPolicy): Failure | undefined {
-  const [read, made] = [new Set(policy.names), new Set(compiled.profiles.map(({ name }) => name))];
-  const isIncluded = (name: string): boolean => policy.hasIncludes && rootOf(name) !== name && read.has(rootOf(name));
-  const different =
-    [...made].find((name) => !read.has(name) && !isIncluded(name)) ?? [...read].find((name) => !made.has(name));
-  if (different !== undefined) {
-    return {
-      reason: 'NameMismatch',
-      message: `not loaded: the compiled policy and its text differ in the profile ${different}; please report this text`,
-    };
-  }
-  const forbidden = policy.mode === 'Enforce' ? ['complain'] : policy.mode === 'Complain' ? ['enforce', 'kill'] : [];
-  const wrong = compiled.profiles.find(({ mode }) => forbidden.includes(mode));
-  if (wrong === undefined) return undefined;
-  return {
-    reason: 'ModeMismatch',
-    message: `not loaded: spec.mode is ${policy.mode}, but ${wrong.name} was compiled for ${wrong.mode}; change the flags in the text or spec.mode`,
-  };
-}
-
 function loadOf(policy: WantedPolicy, compiled: CompiledPolicy): LedgerLoad {
   return {
     id: loadId(policy.revision, compiled.sha256),
@@ -191,17 +179,16 @@ function loadOf(policy: WantedPolicy, compiled: CompiledPolicy): LedgerLoad {
     sha256: compiled.sha256,
     sha1: compiled.sha1,
     profiles: compiled.profiles,
+    ...(compiled.warning === undefined ? {} : { warning: compiled.warning }),
   };
 }
 
-/** A name that something else loaded: we have not loaded it in this boot, and it is not what we would load. */
-function foreignName(load: LedgerLoad, { view }: World): string | undefined {
-  return rootsOfLoad(load).find((name) => view.has(name) && !view.isOurs(name) && !view.hasBytes(name, load));
-}
-
 function isRecorded(load: LedgerLoad, { ledger, bootID }: World): boolean {
+  // Compiled anew to the same bytes: the ledger should say what made them now.
+  if (ledger.loads.get(load.id)?.fingerprint !== load.fingerprint) return false;
   return rootsOfLoad(load).every((name) => {
     const row = ledger.rows.get(name);
+    if (row?.unloading !== undefined) return false;
     return row?.object === load.object && row.loaded?.load === load.id && row.loaded.bootID === bootID;
   });
 }

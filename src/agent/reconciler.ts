@@ -1,26 +1,32 @@
 import type { AppArmorKernel, KernelProfile } from '../kernel/apparmor.ts';
+import type { ProcessTable } from '../kernel/processes.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Logger } from '../log.ts';
 import { CompiledPolicyError, readCompiledProfiles } from '../policy/compiled.ts';
 import { carryOut, takeSnapshot } from './act.ts';
 import type { CompileSlot } from './compile-slot.ts';
 import type { CompiledStore } from './compiled-store.ts';
+import { retryDelayMs } from './failure.ts';
 import type { Failure } from './failure.ts';
 import type { KernelSnapshot } from './kernel-view.ts';
-import { EMPTY_LEDGER, withoutRows } from './ledger.ts';
-import type { Ledger } from './ledger.ts';
+import { EMPTY_LEDGER, loadId, withoutRows } from './ledger.ts';
+import type { Ledger, LedgerLoad } from './ledger.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { LivingObject } from './ownership.ts';
 import { planNode } from './plan.ts';
 import type { CompiledPolicy, Plan } from './plan.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
+import { createUnloader } from './unloader.ts';
+import type { UnloadPermission } from './unloader.ts';
 
 /** Gather → decide → act for one node. Passes are never run side by side. */
 export interface Reconciler {
   /** Does all that can be done at once; compiles are started and not awaited. Throws what the kernel says when read. */
   pass(wanted: Wanted): Promise<PassResult>;
-  /** Whether the kernel's policy is no longer what the last pass saw. Cheap. */
+  /** Whether kernel or processes are no longer what the last pass saw, or have to be looked at again. Cheap. */
   moved(): Promise<boolean>;
+  /** The compiled policies on the disk were deleted: they are compiled again. What is loaded stays as it is. */
+  filesLost(): void;
   compiled(policy: WantedPolicy, compiled: CompiledPolicy): void;
   failed(policy: WantedPolicy, failure: Failure): void;
 }
@@ -28,6 +34,7 @@ export interface Reconciler {
 export interface Wanted {
   policies: readonly WantedPolicy[];
   living: ReadonlyMap<string, LivingObject>;
+  unload: UnloadPermission;
 }
 
 /** What a pass found and left. */
@@ -43,10 +50,12 @@ export interface PassResult {
 
 export interface ReconcilerParts {
   kernel: AppArmorKernel;
+  processes: ProcessTable;
   store: CompiledStore;
   slot: () => CompileSlot;
   ledger: Ledger;
-  writeLedger: (ledger: Ledger) => Promise<void>;
+  /** Resolves false if it could not be written. */
+  writeLedger: (ledger: Ledger) => Promise<boolean>;
   bootID: string;
   clock: Clock;
   log: Logger;
@@ -54,7 +63,7 @@ export interface ReconcilerParts {
 }
 
 export const NOTHING_DONE: PassResult = {
-  plan: { policies: [], retained: [], forget: [] },
+  plan: { policies: [], retained: [], removals: [], waiting: [], forget: [] },
   kernel: [],
   ledger: EMPTY_LEDGER,
   compiling: 0,
@@ -70,10 +79,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const lookedUp = new Set<string>();
 
   // In memory before it is on disk: whatever fails after a load, the next plan must know that the load was ours.
-  const writeLedger = async (next: Ledger): Promise<void> => {
+  const writeLedger = (next: Ledger): Promise<boolean> => {
     ledger = next;
-    await parts.writeLedger(next);
+    return parts.writeLedger(next);
   };
+  const unloader = createUnloader({ ...parts, writeLedger });
 
   const look = async (): Promise<KernelSnapshot> => {
     if (snapshot === undefined || (await parts.kernel.revision()) !== snapshot.revision) {
@@ -82,7 +92,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     return snapshot;
   };
 
-  const decide = ({ policies, living }: Wanted, { profiles }: KernelSnapshot): Plan =>
+  const decide = ({ policies, living, unload }: Wanted, { profiles }: KernelSnapshot): Plan =>
     planNode({
       wanted: policies,
       living,
@@ -91,26 +101,41 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       bootID: parts.bootID,
       compiled,
       failures,
+      isSlow: (fingerprint) => parts.slot().isSlow(fingerprint),
+      unload: unloader.knowledge(unload),
       now: parts.clock.now(),
     });
 
   /** Returns whether the kernel or the ledger changed, so that it must be decided again. */
   const act = async (plan: Plan): Promise<boolean> => {
     const result = await carryOut(plan, { ledger, attempts }, { ...parts, writeLedger });
-    for (const id of result.succeeded) {
-      failures.delete(id);
-      attempts.delete(id);
+    for (const { id, fingerprint } of result.succeeded) {
+      for (const key of [id, fingerprint]) {
+        failures.delete(key);
+        attempts.delete(key);
+      }
     }
     for (const [id, failure] of result.failures) {
       failures.set(id, failure);
       attempts.set(id, (attempts.get(id) ?? 0) + 1);
     }
-    for (const load of result.missing) {
-      if (compiled.delete(load.fingerprint)) continue;
-      // A last good load of an earlier revision has no text here that it could be compiled from.
-      failures.set(load.id, { reason: 'KernelError', message: 'its compiled policy is no longer on the node' });
-    }
+    for (const load of result.missing) missed(load);
     return result.succeeded.length + result.failures.size + result.missing.length > 0;
+  };
+
+  const missed = ({ id, fingerprint }: LedgerLoad): void => {
+    const message = 'its compiled policy is no longer on the node';
+    // A last good load of an earlier revision has no text here that it could be compiled from.
+    if (!compiled.delete(fingerprint)) {
+      failures.set(id, { reason: 'KernelError', message });
+      return;
+    }
+    const times = attempts.get(fingerprint) ?? 0;
+    attempts.set(fingerprint, times + 1);
+    // Just compiled, and gone or damaged again: the disk is at fault, and would be for ever.
+    if (times === 0) return;
+    const retryAt = parts.clock.now() + retryDelayMs(times);
+    failures.set(fingerprint, { reason: 'KernelError', message: `${message}, again: look at its disk`, retryAt });
   };
 
   /** Compiled before the agent was started: no need to compile again. */
@@ -122,7 +147,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (stored === undefined) continue;
       const { binary, ...hashes } = stored;
       const profiles = readProfiles(binary);
-      if (profiles !== undefined) compiled.set(fingerprint, { ...hashes, profiles });
+      if (profiles === undefined) continue;
+      // The file holds no more than the kernel gets; what was said when it was made is in the ledger.
+      const warning = [...ledger.loads.values()].find((load) => load.fingerprint === fingerprint)?.warning;
+      compiled.set(fingerprint, { ...hashes, profiles, ...(warning === undefined ? {} : { warning }) });
     }
   };
 
@@ -152,9 +180,15 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       await lookUp(wanted.policies);
       let seen = await look();
       let plan = decide(wanted, seen);
-      while (await act(plan)) {
+      const again = async (): Promise<void> => {
         seen = await look();
         plan = decide(wanted, seen);
+      };
+      while (await act(plan)) await again();
+      if (await unloader.observe(plan)) await again();
+      if (plan.removals.length > 0) {
+        await unloader.carryOut(plan, ledger);
+        await again();
       }
       await tidy(plan, wanted.policies);
 
@@ -162,6 +196,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const slot = parts.slot();
       slot.offer(toCompile);
       const retries = [...failures.values()].map(({ retryAt }) => retryAt).filter((at) => at !== undefined);
+      retries.push(...unloader.retryTimes(plan));
       return {
         plan,
         kernel: seen.profiles,
@@ -171,11 +206,19 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       };
     },
     async moved() {
-      return snapshot === undefined || (await parts.kernel.revision()) !== snapshot.revision;
+      if (snapshot === undefined || (await parts.kernel.revision()) !== snapshot.revision) return true;
+      return unloader.isDue();
+    },
+    filesLost() {
+      compiled.clear();
+      lookedUp.clear();
+      keptFiles = '';
     },
     compiled(policy, made) {
       compiled.set(policy.fingerprint, made);
       failures.delete(policy.fingerprint);
+      // It may have been missing on the disk.
+      failures.delete(loadId(policy.revision, made.sha256));
       lookedUp.add(policy.fingerprint);
     },
     failed(policy, failure) {

@@ -1,12 +1,18 @@
-import type { AppArmorNodeStatus, AppArmorNodeStatusProblem } from '../api/generated/apparmornode.ts';
+import type {
+  AppArmorNodeStatus,
+  AppArmorNodeStatusDrift,
+  AppArmorNodeStatusProblem,
+  AppArmorNodeStatusWarning,
+} from '../api/generated/apparmornode.ts';
 import type { EnforcingState, KernelProfile } from '../kernel/apparmor.ts';
+import { clip } from './clip.ts';
 import type { Failure } from './failure.ts';
 import { viewKernel } from './kernel-view.ts';
-import { rootOf } from './ledger.ts';
+import { rootOf } from '../kernel/profile-name.ts';
 import type { Ledger } from './ledger.ts';
 import type { ConflictOwner, Plan, PolicyPlan } from './plan.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
-import type { RetainedRow } from './retained.ts';
+import { retainedProblem } from './retained-problem.ts';
 import type { RevisionHead } from './revision-content.ts';
 
 export interface ReportInput {
@@ -38,6 +44,8 @@ export function nodeStatus(input: ReportInput): AppArmorNodeStatus {
   }
   const { loaded, loadedSince } = loadedRows(input);
   const problems = problemRows(input);
+  const drift = driftRows(input);
+  const warnings = warningRows(input, loaded);
   return {
     ...whole,
     ...input.trouble,
@@ -46,21 +54,36 @@ export function nodeStatus(input: ReportInput): AppArmorNodeStatus {
     problems,
     problemCount: problems.length,
     ...(loadedSince.length === 0 ? {} : { loadedSince: Object.fromEntries(loadedSince) }),
+    ...(drift.length === 0 ? {} : { drift }),
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
 
-/** `status.problems[].message` holds at most 256 bytes: cut at a character, with an ellipsis. */
-export function clip(message: string, bytes = 256): string {
-  const line = message.replaceAll(/\s+/g, ' ').trim();
-  if (Buffer.byteLength(line) <= bytes) return line;
-  let kept = '';
-  let size = Buffer.byteLength('…');
-  for (const character of line) {
-    size += Buffer.byteLength(character);
-    if (size > bytes) break;
-    kept += character;
+/** What the compiler said of the policies that are loaded, one row for each. */
+function warningRows({ ledger }: ReportInput, loaded: readonly Entry[]): AppArmorNodeStatusWarning[] {
+  const rows: AppArmorNodeStatusWarning[] = [];
+  const told = new Set<string>();
+  for (const [profile, revision] of loaded) {
+    const row = ledger.rows.get(profile);
+    const load = ledger.loads.get(row?.loaded?.load ?? '');
+    if (row === undefined || load?.warning === undefined || told.has(load.id)) continue;
+    told.add(load.id);
+    rows.push({ profile, object: ledger.objects.get(row.object)?.name ?? '', revision, ...load.warning });
   }
-  return `${kept}…`;
+  return rows.slice(0, MOST_ROWS);
+}
+
+/** As many as the CRD takes, of drift and of warnings. */
+const MOST_ROWS = 16;
+
+/** The last correction per profile in this boot, the newest first. */
+function driftRows({ ledger, bootID }: ReportInput): AppArmorNodeStatusDrift[] {
+  const rows: AppArmorNodeStatusDrift[] = [];
+  for (const [profile, { object, loaded, corrected }] of ledger.rows) {
+    if (corrected === undefined || loaded?.bootID !== bootID) continue;
+    rows.push({ profile, object: ledger.objects.get(object)?.name ?? '', ...corrected });
+  }
+  return rows.sort((a, b) => compare(b.time, a.time) || compare(a.profile, b.profile)).slice(0, MOST_ROWS);
 }
 
 type Entry = [name: string, value: string];
@@ -88,7 +111,7 @@ function loadedRows({ plan, kernel, ledger, bootID }: ReportInput): { loaded: En
 function problemRows({ plan, invalid }: ReportInput): AppArmorNodeStatusProblem[] {
   const rows = [
     ...plan.policies.map(policyProblem).filter((row) => row !== undefined),
-    ...plan.retained.map(retainedProblem),
+    ...plan.retained.map((row) => retainedProblem(row, plan.waiting)),
     ...invalid.map(({ head, message }) => ({
       profile: head.object,
       object: head.object,
@@ -145,20 +168,6 @@ function conflictMessage(policy: WantedPolicy, profile: string, owner: ConflictO
     return `the AppArmorProfile ${owner.name} owns the profile name ${profile}: rename it in ${policy.object.name}`;
   }
   return `something other than this operator loaded a different profile ${profile} on this node: rename yours, unload it there, or set conflictPolicy: Replace`;
-}
-
-function retainedProblem(row: RetainedRow): AppArmorNodeStatusProblem {
-  const unwanted = row.why === 'unwanted';
-  return {
-    profile: row.profile,
-    object: row.object,
-    revision: row.revision,
-    state: 'Retained',
-    reason: unwanted ? 'NoLongerWanted' : 'StaleChild',
-    message: unwanted
-      ? 'nobody wants it on this node any more; it stays loaded, as processes may run under it'
-      : 'an earlier version of the policy defined this child; the kernel keeps it beside the new one',
-  };
 }
 
 function rowOf({ object, revision, profiles }: WantedPolicy): { profile: string; object: string; revision: string } {

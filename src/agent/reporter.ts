@@ -7,6 +7,7 @@ import { isNotFound } from '../kube/errors.ts';
 import type { Logger } from '../log.ts';
 import { mergePatchBetween } from './merge-patch.ts';
 import type { AgentMetrics } from './metrics.ts';
+import type { UnloadGrant } from './removals.ts';
 import { isRecord } from './state-file.ts';
 import { createWake } from './wake.ts';
 
@@ -26,6 +27,7 @@ export interface SeenNode {
   uid: string;
   resourceVersion: string;
   status: Readonly<Record<string, unknown>>;
+  unload: readonly UnloadGrant[];
 }
 
 export interface ReporterOptions {
@@ -122,11 +124,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   };
 }
 
-export function seenNode({ metadata, status }: AppArmorNode): SeenNode {
+export function seenNode({ metadata, spec, status }: AppArmorNode): SeenNode {
   return {
     uid: metadata.uid ?? '',
     resourceVersion: metadata.resourceVersion ?? '',
     status: isRecord(status) ? status : {},
+    unload: spec?.unload ?? [],
   };
 }
 

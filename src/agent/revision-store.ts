@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RevisionContent } from '../api/revision.ts';
 import { errorCode } from '../kernel/error-code.ts';
@@ -43,14 +43,19 @@ export function openRevisionStore({ folder, node, state, log }: RevisionStoreOpt
       }
     },
     async save(head, content) {
-      const written = await state.attempt('revisions', async () => {
+      inMemory.set(head.name, content);
+      await state.attempt(pathOf(head.name), async () => {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await writeFileAtomically(pathOf(head.name), encodeStateFile('revision', node, content));
+        inMemory.delete(head.name);
       });
-      if (!written) inMemory.set(head.name, content);
     },
     async keepOnly(names) {
-      for (const name of inMemory.keys()) if (!names.has(name)) inMemory.delete(name);
+      for (const name of inMemory.keys()) {
+        if (names.has(name)) continue;
+        inMemory.delete(name);
+        state.abandon(pathOf(name));
+      }
       await deleteOthers(folder, new Set([...names].map(fileOf)), state);
     },
   };
@@ -63,8 +68,9 @@ export function openRevisionStore({ folder, node, state, log }: RevisionStoreOpt
 export async function deleteOthers(folder: string, kept: ReadonlySet<string>, state: StateFolder): Promise<void> {
   const files = await readdir(folder).catch(() => []);
   for (const file of files) {
-    if (!kept.has(file) && !isUnfinished(file))
-      await state.attempt(`delete in ${folder}`, () => unlink(join(folder, file)));
+    if (kept.has(file) || isUnfinished(file)) continue;
+    const path = join(folder, file);
+    await state.attempt(path, () => rm(path, { force: true }));
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../kernel/error-code.ts';
 import type { Logger } from '../log.ts';
@@ -15,17 +15,27 @@ import { StateFileError } from './state-file.ts';
  */
 export interface StateFolder {
   readLedger(): Promise<Ledger>;
-  /** Resolves when it is on the disk, or known not to be. */
-  writeLedger(ledger: Ledger): Promise<void>;
+  /** Resolves true when it is on the disk, false if it cannot be written. */
+  writeLedger(ledger: Ledger): Promise<boolean>;
   readLastKnown(): Promise<LastKnown | undefined>;
   writeLastKnown(lastKnown: LastKnown): Promise<void>;
-  /** Runs a write of another file of the folder; false if it failed. */
-  attempt(what: string, write: () => Promise<void>): Promise<boolean>;
+  /**
+   * Runs a write of another file of the folder, which `file` names; false if it failed. Then `check` tries it again, unless
+   * there was another write of the file since.
+   */
+  attempt(file: string, write: () => Promise<void>): Promise<boolean>;
+  /** Nobody needs the file any more: what failed is not tried again. */
+  abandon(file: string): void;
+  /**
+   * Tries again what failed, and writes again what was deleted. Resolves `lost` if all was, so that what others keep in the
+   * folder has to be made anew. Cheap while all is well: asks after one file.
+   */
+  check(): Promise<'kept' | 'lost'>;
   trouble(): StateTrouble | undefined;
 }
 
 export interface StateTrouble {
-  reason: 'StateFolderUnusable' | 'StateFileSetAside';
+  reason: 'StateFolderUnusable' | 'StateFileSetAside' | 'StateFolderLost';
   message: string;
 }
 
@@ -36,55 +46,112 @@ export interface StateFolderOptions {
 }
 
 export function openStateFolder({ folder, node, log }: StateFolderOptions): StateFolder {
-  /** By file: why its last write failed. */
-  const failed = new Map<string, string>();
+  /** By file: why its last write failed, and the write. */
+  const failed = new Map<string, { code: string; write: () => Promise<void> }>();
+  /** By file: the write of what this agent knows to be in it. */
+  const kept = new Map<string, () => Promise<void>>();
+  /** Files that were written or read, and should therefore be there. */
+  const onDisk = new Set<string>();
   const setAside: string[] = [];
+  let wasLost = false;
+  let isGone = false;
+  let identity: string | undefined;
 
-  const attempt = async (what: string, write: () => Promise<void>): Promise<boolean> => {
+  const attempt = async (file: string, write: () => Promise<void>): Promise<boolean> => {
     try {
       await mkdir(folder, { recursive: true });
       // The kubelet makes it readable for everybody on the node; the policies in it are nobody else's business.
       await chmod(folder, 0o700);
       await write();
-      if (failed.delete(what)) log.info('the state folder can be written again', { what });
+      identity ??= await identify(folder);
+      if (failed.delete(file)) log.info('a file of the state folder can be written again', { file });
       return true;
     } catch (error) {
-      if (!failed.has(what)) log.error('the state folder cannot be written', { what, folder, error });
-      failed.set(what, errorCode(error));
+      if (!failed.has(file)) log.error('a file of the state folder cannot be written', { file, folder, error });
+      failed.set(file, { code: errorCode(error), write });
       return false;
     }
+  };
+
+  const keep = (name: string, text: string): (() => Promise<void>) => {
+    const write = async (): Promise<void> => {
+      await writeFileAtomically(join(folder, name), text);
+      onDisk.add(name);
+    };
+    kept.set(name, write);
+    return write;
   };
 
   const read = async <T>(name: string, decode: (text: string) => T): Promise<T | undefined> => {
     const path = join(folder, name);
     try {
-      return decode(await readFile(path, 'utf8'));
+      const text = await readFile(path, 'utf8');
+      const decoded = decode(text);
+      keep(name, text);
+      onDisk.add(name);
+      identity ??= await identify(folder);
+      return decoded;
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       log.error('a file of the state folder is not used', { path, error });
       if (!(error instanceof StateFileError)) {
-        failed.set(name, errorCode(error));
+        failed.set(name, { code: errorCode(error), write: () => unreadable(error) });
         return undefined;
       }
       setAside.push(name);
       // Kept for whoever wants to know what happened; the name is no longer one that is read.
-      await attempt(`${name} aside`, () => rename(path, `${path}.damaged`));
+      await attempt(name, () => rename(path, `${path}.damaged`));
       return undefined;
+    }
+  };
+
+  /** Another folder of the same name may hold what was written since. */
+  const isMissing = async (): Promise<boolean> => {
+    const [file] = onDisk;
+    if (file === undefined) return false;
+    try {
+      await stat(join(folder, file));
+      return (await identify(folder)) !== identity;
+    } catch (error) {
+      return ['ENOENT', 'ENOTDIR'].includes(errorCode(error));
     }
   };
 
   return {
     attempt,
+    abandon: (file) => void failed.delete(file),
+    async check() {
+      isGone ||= await isMissing();
+      const again = isGone ? kept : new Map<string, () => Promise<void>>();
+      for (const [file, write] of again) await attempt(file, write);
+      for (const [file, { write }] of failed) if (!again.has(file)) await attempt(file, write);
+      // While it cannot be written, making the rest anew would be in vain.
+      if (!isGone || [...kept.keys()].some((file) => failed.has(file))) return 'kept';
+      log.error('the state folder was deleted; what was in it is made anew', { folder });
+      wasLost = true;
+      isGone = false;
+      identity = await identify(folder).catch(() => undefined);
+      return 'lost';
+    },
     readLedger: async () => (await read(LEDGER, (text) => decodeLedger(text, node))) ?? EMPTY_LEDGER,
-    writeLedger: async (ledger) => {
-      await attempt(LEDGER, () => writeFileAtomically(join(folder, LEDGER), encodeLedger(ledger, node)));
-    },
+    writeLedger: (ledger) => attempt(LEDGER, keep(LEDGER, encodeLedger(ledger, node))),
     readLastKnown: () => read(LAST_KNOWN, (text) => decodeLastKnown(text, node)),
-    writeLastKnown: async (lastKnown) => {
-      await attempt(LAST_KNOWN, () => writeFileAtomically(join(folder, LAST_KNOWN), encodeLastKnown(lastKnown, node)));
+    async writeLastKnown(lastKnown) {
+      await attempt(LAST_KNOWN, keep(LAST_KNOWN, encodeLastKnown(lastKnown, node)));
     },
-    trouble: () => troubleOf(folder, failed, setAside),
+    trouble: () => troubleOf(folder, { failed, setAside, wasLost }),
   };
+}
+
+/** A file system gives the number of a deleted folder to the next one. */
+async function identify(folder: string): Promise<string> {
+  const { ino, birthtimeMs } = await stat(folder);
+  return `${ino} of ${birthtimeMs}`;
+}
+
+/** What cannot be read is not written over before there is something to write. */
+function unreadable(error: unknown): Promise<never> {
+  return Promise.reject(error instanceof Error ? error : new Error(String(error)));
 }
 
 const LEDGER = 'ledger.json';
@@ -92,19 +159,29 @@ const LAST_KNOWN = 'last-known.json';
 
 function troubleOf(
   folder: string,
-  failed: ReadonlyMap<string, string>,
-  setAside: readonly string[],
+  {
+    failed,
+    setAside,
+    wasLost,
+  }: { failed: ReadonlyMap<string, { code: string }>; setAside: readonly string[]; wasLost: boolean },
 ): StateTrouble | undefined {
   if (failed.size > 0) {
-    const codes = [...new Set(failed.values())].join(', ');
+    const codes = [...new Set([...failed.values()].map(({ code }) => code))].join(', ');
     return {
       reason: 'StateFolderUnusable',
       message: `${folder} on the node cannot be used (${codes}): policies are loaded, but after a reboot not before the API server answers; make the folder writable and free space there`,
     };
   }
-  if (setAside.length === 0) return undefined;
+  const restart = "Restart the agent's pod to clear this message";
+  if (setAside.length > 0) {
+    return {
+      reason: 'StateFileSetAside',
+      message: `${setAside.join(', ')} in ${folder} was damaged, renamed to *.damaged and rebuilt; what the kernel held was adopted. ${restart}`,
+    };
+  }
+  if (!wasLost) return undefined;
   return {
-    reason: 'StateFileSetAside',
-    message: `${setAside.join(', ')} in ${folder} was damaged, renamed to *.damaged and rebuilt; what the kernel held was adopted. Restart the agent's pod to clear this message`,
+    reason: 'StateFolderLost',
+    message: `${folder} was deleted while the agent ran, and was made anew. ${restart}`,
   };
 }

@@ -12,6 +12,13 @@ export const AGENT_DAEMONSET = 'apparmor-operator-agent';
 export const AGENT_SERVICE_ACCOUNT = 'apparmor-operator-agent';
 export const CONTROLLER_LEASE = 'apparmor-operator-controller';
 
+/** The Service by which the API server reaches the webhooks of every replica, at port 443. */
+export const WEBHOOK_SERVICE = 'apparmor-operator-webhook';
+/** The Secret with the webhooks' certificate. */
+export const WEBHOOK_SECRET = 'apparmor-operator-webhook';
+/** The ValidatingWebhookConfiguration of the review of AppArmorProfiles. */
+export const REVIEW_WEBHOOK = 'apparmor-operator-review';
+
 /** Field managers of server-side apply, one per part and concern, so that no two share a field. */
 export const FIELD_MANAGER = {
   controller: 'apparmor-operator-controller',
@@ -35,6 +42,6 @@ export const ANNOTATION = {
   revisionHash: 'apparmor-operator.dev/revision-hash',
   /** On ControllerRevisions: the object's generation when it became current; the highest per object is the current one. */
   sequence: 'apparmor-operator.dev/sequence',
-  /** On the agent DaemonSet: hash of what the controller wants it to be. */
+  /** On the agent DaemonSet and on webhook configurations: hash of what the controller wants them to be. */
   specHash: 'apparmor-operator.dev/spec-hash',
 } as const;

@@ -13,11 +13,15 @@ export const READY_REASON = {
   progressing: 'Progressing',
   /** Unknown or False: accepted, but the API server would not take the revision; retried. */
   publishFailed: 'PublishFailed',
-  /** False: the review refused the spec; the last accepted revision stays in force. */
+  /** Unknown or False: it cannot be compiled on trial because the controller has no parser that runs; retried. */
+  reviewUnavailable: 'ReviewUnavailable',
+  /** False: loaded, but the API server does not give the profile to new pods yet; they are refused or run without it. */
+  podRuleNotInForce: 'PodRuleNotInForce',
+  /** False: the review refused the spec, or it does not compile; the last published revision stays in force. */
   policyRefused: 'PolicyRefused',
   /** False: some node could not compile or load it and keeps what it had. */
   nodesFailed: 'NodesFailed',
-  /** False: on some node one of the names belongs to another object or to something other than the operator. */
+  /** False: a name belongs to another object, or on some node to something other than the operator. */
   conflict: 'Conflict',
   /** False: nodes are selected, but none of them is reachable and enforces AppArmor. */
   noEnforcingNode: 'NoEnforcingNode',
@@ -62,6 +66,10 @@ export const EVENT_REASON = {
   published: 'Published',
   /** AppArmorProfile, Warning: the review refused the spec. */
   policyRefused: READY_REASON.policyRefused,
+  /** AppArmorProfile, Warning: nothing can be compiled on trial. */
+  reviewUnavailable: READY_REASON.reviewUnavailable,
+  /** AppArmorProfile, Warning: the rule of spec.pods is not in force, for example because the webhook cannot be reached. */
+  podRuleNotInForce: READY_REASON.podRuleNotInForce,
   /** AppArmorProfile, Warning: the revision could not be stored. */
   publishFailed: READY_REASON.publishFailed,
   /** AppArmorProfile, Normal: every node that should and can hold the current revision does. */
@@ -74,11 +82,17 @@ export const EVENT_REASON = {
   noEnforcingNode: READY_REASON.noEnforcingNode,
   /** AppArmorProfile, Warning: no node matches. */
   noMatchingNode: READY_REASON.noMatchingNode,
-  /** DaemonSet, Normal: created, or created again after it was deleted. */
+  /** AppArmorProfile, Warning: a node had lost or changed one of its profiles behind our back, and it was put right. */
+  driftCorrected: 'DriftCorrected',
+  /** AppArmorProfile, Normal: with conflictPolicy Replace, a profile that something else had loaded was replaced. */
+  takenOver: 'TakenOver',
+  /** AppArmorNode, Warning: all AppArmorProfiles vanished together, so nothing is removed from any kernel. */
+  unloadHeld: 'UnloadHeld',
+  /** DaemonSet or webhook configuration, Normal: created, or created again after it was deleted. */
   created: 'Created',
-  /** DaemonSet, Normal: changed because the operator's configuration or version changed. */
+  /** DaemonSet or webhook configuration, Normal: changed because the operator's configuration or version changed. */
   updated: 'Updated',
-  /** DaemonSet, Warning: somebody's change was undone; the note says whose and what. */
+  /** DaemonSet or webhook configuration, Warning: somebody's change was undone; the note says whose and what. */
   putRight: 'PutRight',
 } as const;
 

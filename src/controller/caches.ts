@@ -1,17 +1,28 @@
-import type { AppArmorNode, AppArmorProfile } from '../api/generated/index.ts';
-import { AGENT_DAEMONSET, LABEL } from '../api/names.ts';
-import { APPARMOR_NODE, APPARMOR_PROFILE } from '../api/resources.ts';
+import { POD_CONFIGURATIONS } from '../admission/pods/entries.ts';
+import type { AppArmorNode } from '../api/generated/index.ts';
+import { AGENT_DAEMONSET, REVIEW_WEBHOOK } from '../api/names.ts';
+import { APPARMOR_NODE } from '../api/resources.ts';
 import { canonicalJson } from '../api/revision.ts';
 import type { Clock } from '../kube/clock.ts';
-import { CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, type KubeObject, type Resource } from '../kube/resource.ts';
+import {
+  DAEMON_SETS,
+  MUTATING_WEBHOOK_CONFIGURATIONS,
+  NODES,
+  PODS,
+  VALIDATING_WEBHOOK_CONFIGURATIONS,
+  type KubeObject,
+  type Resource,
+} from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
 import { startWatchCache, type WatchCache } from '../kube/watch-cache.ts';
 import { AGENT_POD_LABELS, type DaemonSet } from './daemonset/agent-daemonset.ts';
 import { sameAgentPod, viewAgentPod, type AgentPod, type AgentPodView } from './nodes/agent-pod.ts';
 import { sameNode, viewNode, type KubeNode, type NodeView } from './nodes/node-view.ts';
 import { viewRow, type RowView } from './nodes/row-view.ts';
-import { viewProfile, type ProfileView } from './profiles/profile-view.ts';
-import { viewRevision, type ControllerRevision, type RevisionView } from './revisions/revision-view.ts';
+import { RUNNING_PODS, samePod, viewPod, type KubePod, type PodView } from './pods/pod-view.ts';
+import type { ProfileView } from './profiles/profile-view.ts';
+import type { RevisionView } from './revisions/revision-view.ts';
+import type { WebhookConfiguration } from './webhooks/webhook-configuration.ts';
 
 /** Everything that the leader watches. */
 export interface Caches {
@@ -19,8 +30,13 @@ export interface Caches {
   revisions: WatchCache<RevisionView>;
   nodes: WatchCache<NodeView>;
   rows: WatchCache<RowView>;
-  pods: WatchCache<AgentPodView>;
+  agentPods: WatchCache<AgentPodView>;
+  /** Of all namespaces, those that name a profile of their node. */
+  pods: WatchCache<PodView>;
   daemonSets: WatchCache<DaemonSet>;
+  reviewWebhooks: WatchCache<WebhookConfiguration>;
+  /** Those of the pod webhook; other operators' are left out. */
+  podWebhooks: WatchCache<WebhookConfiguration>;
 }
 
 type Viewed<K extends keyof Caches> = Caches[K] extends WatchCache<infer P> ? P : never;
@@ -39,40 +55,45 @@ export interface CacheParts {
   onError: (kind: string, error: unknown, retryInMs: number) => void;
 }
 
-export function startCaches(parts: CacheParts, on: CacheListeners): Caches {
-  const profiles: WatchCache<ProfileView> = start<AppArmorProfile, ProfileView>(parts, APPARMOR_PROFILE, {
-    project: (object) => viewProfile(object, profiles.get(object.metadata.name)),
-    onChange: on.profiles,
-  });
+/** What the leader alone watches; the rest is shared-caches.ts. */
+export function startCaches(parts: CacheParts, on: CacheListeners): Omit<Caches, 'profiles' | 'revisions'> {
   const { namespace } = parts;
   return {
-    profiles,
-    revisions: start<ControllerRevision, RevisionView>(parts, CONTROLLER_REVISIONS, {
-      namespace,
-      labelSelector: `${LABEL.revision}=true`,
-      project: viewRevision,
-      onChange: on.revisions,
-    }),
-    nodes: start<KubeNode, NodeView>(parts, NODES, { project: viewNode, same: sameNode, onChange: on.nodes }),
-    rows: start<AppArmorNode, RowView>(parts, APPARMOR_NODE, {
+    nodes: startCache<KubeNode, NodeView>(parts, NODES, { project: viewNode, same: sameNode, onChange: on.nodes }),
+    rows: startCache<AppArmorNode, RowView>(parts, APPARMOR_NODE, {
       project: viewRow,
       same: (now, before) => canonicalJson(now) === canonicalJson(before),
       onChange: on.rows,
     }),
-    pods: start<AgentPod, AgentPodView>(parts, PODS, {
+    agentPods: startCache<AgentPod, AgentPodView>(parts, PODS, {
       namespace,
       labelSelector: Object.entries(AGENT_POD_LABELS)
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
       project: viewAgentPod,
       same: sameAgentPod,
+      onChange: on.agentPods,
+    }),
+    pods: startCache<KubePod, PodView>(parts, PODS, {
+      fieldSelector: RUNNING_PODS,
+      project: viewPod,
+      same: samePod,
       onChange: on.pods,
     }),
-    daemonSets: start<DaemonSet, DaemonSet>(parts, DAEMON_SETS, {
+    daemonSets: startCache<DaemonSet, DaemonSet>(parts, DAEMON_SETS, {
       namespace,
       fieldSelector: `metadata.name=${AGENT_DAEMONSET}`,
       project: (object) => object,
       onChange: on.daemonSets,
+    }),
+    reviewWebhooks: startCache<WebhookConfiguration, WebhookConfiguration>(parts, VALIDATING_WEBHOOK_CONFIGURATIONS, {
+      fieldSelector: `metadata.name=${REVIEW_WEBHOOK}`,
+      project: (object) => object,
+      onChange: on.reviewWebhooks,
+    }),
+    podWebhooks: startCache<WebhookConfiguration, WebhookConfiguration>(parts, MUTATING_WEBHOOK_CONFIGURATIONS, {
+      project: (object) => (POD_CONFIGURATIONS.includes(object.metadata.name) ? object : undefined),
+      onChange: on.podWebhooks,
     }),
   };
 }
@@ -86,7 +107,11 @@ interface Watched<T extends KubeObject, P> {
   onChange: (key: string, now: P | undefined, before: P | undefined) => void;
 }
 
-function start<T extends KubeObject, P>(parts: CacheParts, resource: Resource, watched: Watched<T, P>): WatchCache<P> {
+export function startCache<T extends KubeObject, P>(
+  parts: CacheParts,
+  resource: Resource,
+  watched: Watched<T, P>,
+): WatchCache<P> {
   return startWatchCache<T, P>({
     transport: parts.transport,
     resource,

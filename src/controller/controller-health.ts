@@ -4,7 +4,7 @@ import type { Clock } from '../kube/clock.ts';
 export interface ControllerHealth {
   livez: () => string | undefined;
   readyz: () => string | undefined;
-  /** What the leader watches, by kind; an empty list while this replica does not lead. */
+  /** What this replica watches now, by kind: more while it leads. */
   watching: (caches: readonly WatchedKind[]) => void;
 }
 
@@ -16,9 +16,9 @@ export interface WatchedKind {
 }
 
 /** The API server sends a bookmark about every minute, so three missed ones are an outage. */
-const SILENCE_MS = 3 * 60_000;
+export const SILENCE_MS = 3 * 60_000;
 
-/** A replica that does not lead is ready to: it needs nothing but the Lease. */
+/** A replica that does not lead is ready once it has what its webhooks need, and the certificate, which is checked elsewhere. */
 export function createControllerHealth(clock: Clock): ControllerHealth {
   let watched: readonly WatchedKind[] = [];
   return {

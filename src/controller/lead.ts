@@ -1,21 +1,40 @@
 import { announceOn } from './announce.ts';
+import { readAccepted, createRevisionsKeeper } from './revisions/keep-revisions.ts';
+import { configurationOfGroup } from '../admission/pods/entries.ts';
+import type { WatchCache } from '../kube/watch-cache.ts';
+import type { TrialBudget, TrialCompiler } from '../admission/review/trial.ts';
 import { startCaches, type Caches } from './caches.ts';
 import type { ControllerOptions, ControllerParts } from './controller.ts';
 import { createAgentsKeeper } from './daemonset/keep-agents.ts';
 import { listenersOf } from './listeners.ts';
-import type { WatchedKind } from './controller-health.ts';
+import { SILENCE_MS, type WatchedKind } from './controller-health.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { createAgentPresence, type AgentState } from './nodes/agent-presence.ts';
 import { createNodeKeeper } from './nodes/keep-node.ts';
 import type { NodeView } from './nodes/node-view.ts';
+import { createProofsKeeper } from './pods/keep-proofs.ts';
+import { ruleStateOf } from './pods/rule-state.ts';
+import { createPodIndex } from './pods/pod-index.ts';
+import type { PodRules } from './pods/pod-rules.ts';
 import { startQueues, type Queues } from './queues.ts';
-import { createRevisionsKeeper } from './revisions/keep-revisions.ts';
-import { createRevisionIndex } from './revisions/revision-index.ts';
+import { claimantOf } from './profiles/profile-view.ts';
+import { createReviewsKeeper } from './revisions/keep-reviews.ts';
+import type { SharedCaches } from './shared-caches.ts';
 import { createStatusKeeper } from './status/keep-status.ts';
 import type { NodeFacts } from './status/node-outcome.ts';
+import { createUnloadKeeper } from './unload/keep-unload.ts';
+import { concernsUnload } from './unload/plan-unload.ts';
+import type { Admission } from './webhooks/admission.ts';
+import { createWebhooksKeeper } from './webhooks/keep-webhooks.ts';
 
 export interface LeadParts extends ControllerParts {
   metrics: ControllerMetrics;
+  admission: Admission;
+  shared: SharedCaches;
+  podRules: PodRules;
+  trial: TrialCompiler;
+  /** Of the first trial of a text. */
+  reviewBudget: TrialBudget;
 }
 
 /**
@@ -23,27 +42,47 @@ export interface LeadParts extends ControllerParts {
  * first list is in: what is not known yet must not look as if it did not exist. Leaves nothing running.
  */
 export async function lead(options: ControllerOptions, parts: LeadParts): Promise<void> {
-  const { client, clock, logger } = parts;
+  const { admission, client, clock, logger, podRules, shared } = parts;
   const { namespace } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([parts.signal, stop.signal]);
   const announce = announceOn(parts.events);
   const presence = createAgentPresence(() => clock.now());
-  const index = createRevisionIndex();
+  const podIndex = createPodIndex();
 
   const profile = (name: string) => caches.profiles.get(name);
-  const revisionsOf = (objectUid: string) => index.of(objectUid);
+  const revisionsOf = (objectUid: string) => shared.revisionsOf(objectUid);
   const agent = (node: NodeView) => presence.of(node);
   const everyStatus = (): void => caches.profiles.keys().forEach((name) => queues.add('status', name));
+  const everyUnload = (): void =>
+    caches.rows.values().forEach((row) => {
+      if (concernsUnload(row)) queues.add('unloads', row.name);
+    });
   const revisions = createRevisionsKeeper({
     client,
     namespace,
     logger,
     announce,
     profile,
-    profiles: () => caches.profiles.values(),
+    claimant: (profile) => claimantOf(profile, shared.inForce(profile.uid)),
+    claimants: () => shared.claimants(),
     revisionsOf,
+    trialState: (profile) => reviews.state(profile),
+    startTrial: (name) => queues.add('reviews', name),
     onProblem: (name) => queues.add('status', name),
+  });
+  const reviews = createReviewsKeeper({
+    trial: parts.trial,
+    budget: parts.reviewBudget,
+    clock,
+    logger,
+    profile,
+    read: (profile, signal) => readAccepted(profile, client, signal),
+    onState(name) {
+      queues.add('revisions', name);
+      queues.add('status', name);
+    },
+    onSlow: (name) => queues.add('slowReviews', name),
   });
   const statuses = createStatusKeeper({
     client,
@@ -53,7 +92,12 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     revisionsOf,
     nodes: () => nodeFacts(caches, agent),
     nodeCount: () => caches.nodes.size(),
+    review(profile) {
+      const owned = revisions.conflicts(profile.name);
+      return owned.length > 0 ? { kind: 'conflict', owned } : reviews.state(profile);
+    },
     publishProblem: (name) => revisions.problem(name),
+    podRule: (profile, inForce) => ruleStateOf(profile, inForce, (rule) => proofs.state(rule)),
   });
   const nodes = createNodeKeeper({
     client,
@@ -70,17 +114,85 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     logger,
     live: () => caches.daemonSets.values()[0],
   });
+  const unloads = createUnloadKeeper({
+    client,
+    clock,
+    events: parts.events,
+    logger,
+    node: (name) => caches.nodes.get(name),
+    row: (name) => caches.rows.get(name),
+    agent,
+    podsNaming: (nodeName, profile) => podIndex.naming(nodeName, profile),
+    objects: () =>
+      caches.profiles.values().map((profile) => ({
+        profile,
+        inForce: shared.inForce(profile.uid),
+      })),
+    nodes: () => nodeFacts(caches, agent),
+    heard: () => kinds.every(([, cache]) => clock.now() - cache.lastContact() < SILENCE_MS),
+  });
+
+  const webhooks = createWebhooksKeeper(
+    {
+      manager: options.manager,
+      target: { namespace, ...(options.webhookUrl === undefined ? {} : { url: options.webhookUrl }) },
+    },
+    {
+      client,
+      clock,
+      events: parts.events,
+      logger,
+      admission,
+      reviewConfiguration: () => caches.reviewWebhooks.values()[0],
+      podConfiguration: (name) => caches.podWebhooks.get(name),
+      book: podRules.book,
+    },
+  );
+  const proofs = createProofsKeeper({
+    book: podRules.book,
+    transport: parts.transport,
+    clock,
+    onState: ({ rules }) => rules.forEach(({ object }) => queues.add('status', object.name)),
+  });
+  const everyProof = (configuration: string): void => {
+    for (const group of podRules.book.groups()) {
+      if (configurationOfGroup(group) !== configuration) continue;
+      proofs.doubt(group.id);
+      queues.add('proofs', group.id);
+    }
+  };
+  const everyWebhook = (): void => {
+    queues.add('certificate', '');
+    webhooks.names.forEach((name) => queues.add('webhooks', name));
+  };
 
   const queues: Queues = startQueues(
     {
       revisions: (key, signal) => revisions.keep(key, signal),
+      reviews: (key, signal) => reviews.review(key, signal),
+      slowReviews: (key, signal) => reviews.reviewSlowly(key, signal),
       nodes: (key, signal) => nodes.keep(key, signal),
       daemonset: (key, signal) => agents.keep(key, signal),
       status: (key, signal) => statuses.keep(key, signal),
+      unloads: (key, signal) => unloads.keep(key, signal),
+      certificate: (key, signal) => webhooks.certificate.keep(key, signal),
+      webhooks: (key, signal) => webhooks.configurations.keep(key, signal),
+      proofs: (key, signal) => proofs.keep(key, signal),
     },
     parts,
   );
-  const caches: Caches = startCaches(
+  const listeners = listenersOf({
+    queues,
+    presence,
+    podIndex,
+    announce,
+    everyStatus,
+    everyUnload,
+    everyProof,
+    profiles: () => caches.profiles.values(),
+    forget,
+  });
+  const own = startCaches(
     {
       transport: parts.transport,
       namespace,
@@ -89,18 +201,29 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
       signal,
       onError: (kind, error, retryInMs) => logger.warn('watch', { kind, error, retryInMs }),
     },
-    listenersOf({ queues, presence, index, everyStatus, profiles: () => caches.profiles.values(), forget }),
+    listeners,
   );
+  const caches: Caches = { profiles: shared.profiles, revisions: shared.revisions, ...own };
+  const stopListening = shared.listen(listeners);
+  const forgetRules = podRules.book.onChange((id) => {
+    queues.add('webhooks', configurationOfGroup({ id }));
+    queues.add('proofs', id);
+  });
 
   function forget(name: string): void {
     statuses.forget(name);
     revisions.forget(name);
+    reviews.forget(name);
   }
 
   const kinds = Object.entries(caches) as [string, Caches[keyof Caches]][];
-  parts.health.watching(kinds.map(([kind, cache]) => watched(kind, cache)));
+  const forgetCertificate = admission.certificates.onStored(everyWebhook);
+  parts.health.watching([
+    ...kinds.map(([kind, cache]) => watched(kind, cache)),
+    watched('namespaces', podRules.namespaces),
+  ]);
   try {
-    await Promise.all(kinds.map(([, cache]) => cache.ready));
+    await Promise.all([admission.ready, ...kinds.map(([, cache]) => cache.ready)]);
     parts.metrics.leading({
       queues: () => queues.sizes(),
       profiles: () => caches.profiles.values(),
@@ -111,15 +234,21 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     caches.nodes.keys().forEach((name) => queues.add('nodes', name));
     queues.add('daemonset', '');
     everyStatus();
+    everyUnload();
+    everyWebhook();
+    podRules.book.groups().forEach(({ id }) => queues.add('proofs', id));
     await aborted(signal);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     stop.abort();
+    forgetCertificate();
+    stopListening();
+    forgetRules();
     parts.metrics.leading(undefined);
-    parts.health.watching([]);
+    parts.health.watching(watchedShared(shared, podRules));
     await queues.stop();
-    await Promise.all(kinds.map(([, cache]) => cache.stopped));
+    await Promise.all(Object.values(own).map((cache) => cache.stopped));
   }
 }
 
@@ -129,7 +258,12 @@ function* nodeFacts(caches: Caches, agent: (node: NodeView) => AgentState): Gene
   }
 }
 
-function watched(kind: string, cache: Caches[keyof Caches]): WatchedKind {
+/** What a replica watches whether it leads or not. */
+export function watchedShared({ profiles, revisions }: SharedCaches, { namespaces }: PodRules): WatchedKind[] {
+  return [watched('profiles', profiles), watched('revisions', revisions), watched('namespaces', namespaces)];
+}
+
+function watched(kind: string, cache: Pick<WatchCache<unknown>, 'synced' | 'lastContact'>): WatchedKind {
   return { kind, synced: () => cache.synced(), lastContact: () => cache.lastContact() };
 }
 

@@ -1,16 +1,24 @@
+import type { Announce } from './announce.ts';
 import type { CacheListeners } from './caches.ts';
 import type { AgentPresence } from './nodes/agent-presence.ts';
+import { driftEvents } from './nodes/drift-events.ts';
 import { changedNames } from './nodes/row-view.ts';
-import type { ProfileView } from './profiles/profile-view.ts';
+import type { PodIndex } from './pods/pod-index.ts';
+import { sameClaim, type ProfileView } from './profiles/profile-view.ts';
 import type { Queues } from './queues.ts';
-import type { RevisionIndex } from './revisions/revision-index.ts';
+import { concernsUnload } from './unload/plan-unload.ts';
 
 export interface ListenerParts {
   queues: Pick<Queues, 'add'>;
   presence: Pick<AgentPresence, 'podChanged' | 'nodeGone'>;
-  index: Pick<RevisionIndex, 'changed'>;
+  podIndex: Pick<PodIndex, 'changed'>;
+  announce: Announce;
   profiles(): readonly ProfileView[];
   everyStatus(): void;
+  /** Every node that holds what nobody wants. */
+  everyUnload(): void;
+  /** Every group of rules whose entry is in this webhook configuration. */
+  everyProof(configuration: string): void;
   /** An object is gone: what is remembered of it may go, too. */
   forget(name: string): void;
 }
@@ -20,29 +28,40 @@ export function listenersOf(parts: ListenerParts): CacheListeners {
   const { queues } = parts;
   return {
     profiles(name, now, before) {
+      if (now === undefined || before === undefined || !sameClaim(now, before)) {
+        rejudge(parts, [...namesWanted(now), ...namesWanted(before)], (other) => other.name !== name);
+      }
       if (now === undefined) {
         parts.forget(name);
+        parts.everyUnload();
         return;
       }
-      if (before?.uid !== now.uid || before.generation !== now.generation) queues.add('revisions', name);
+      if (before?.uid !== now.uid || before.generation !== now.generation) {
+        queues.add('revisions', name);
+        parts.everyUnload();
+      }
       queues.add('status', name);
     },
-    revisions(key, now, before) {
-      parts.index.changed(key, now, before);
+    revisions(_key, now, before) {
+      parts.everyUnload();
       const uids = new Set([now?.objectUid, before?.objectUid]);
       for (const { name, uid } of parts.profiles()) {
         if (!uids.has(uid)) continue;
         queues.add('revisions', name);
         queues.add('status', name);
       }
+      rejudge(parts, [...(now?.profiles ?? []), ...(before?.profiles ?? [])], ({ uid }) => !uids.has(uid));
     },
     nodes(name, now) {
       if (now === undefined) parts.presence.nodeGone(name);
       queues.add('nodes', name);
+      queues.add('unloads', name);
       parts.everyStatus();
     },
     rows(name, now, before) {
       queues.add('nodes', name);
+      if ([now, before].some((row) => row !== undefined && concernsUnload(row))) queues.add('unloads', name);
+      tellDrift(parts, now, before);
       const changed = changedNames(now, before);
       if (changed === 'all') {
         parts.everyStatus();
@@ -53,15 +72,55 @@ export function listenersOf(parts: ListenerParts): CacheListeners {
         if (concerns(profile, changed)) queues.add('status', profile.name);
       }
     },
-    pods(key, now, before) {
+    agentPods(key, now, before) {
       parts.presence.podChanged(key, now, before);
       const node = (now ?? before)?.nodeName;
-      if (node !== undefined) queues.add('nodes', node);
+      if (node === undefined) return;
+      queues.add('nodes', node);
+      queues.add('unloads', node);
+    },
+    pods(key, now, before) {
+      parts.podIndex.changed(key, now, before);
+      for (const node of new Set([now?.nodeName, before?.nodeName])) {
+        if (node !== undefined) queues.add('unloads', node);
+      }
     },
     daemonSets() {
       queues.add('daemonset', '');
     },
+    podWebhooks(name) {
+      queues.add('webhooks', name);
+      queues.add('certificate', '');
+      parts.everyProof(name);
+    },
+    reviewWebhooks(name) {
+      queues.add('webhooks', name);
+      // The next certificate is served once the API server was told to trust it.
+      queues.add('certificate', '');
+    },
   };
+}
+
+/** Objects that want one of these names may have got an owner of it before them, or lost one. */
+function rejudge(parts: ListenerParts, names: readonly string[], isOther: (profile: ProfileView) => boolean): void {
+  if (names.length === 0) return;
+  const concerned = new Set(names);
+  for (const profile of parts.profiles()) {
+    if (isOther(profile) && namesWanted(profile).some((name) => concerned.has(name))) {
+      parts.queues.add('revisions', profile.name);
+    }
+  }
+}
+
+function namesWanted(profile: ProfileView | undefined): readonly string[] {
+  return profile?.verdict.kind === 'accepted' ? profile.verdict.profiles : [];
+}
+
+function tellDrift(parts: ListenerParts, ...[now, before]: Parameters<typeof driftEvents>): void {
+  for (const { object, announcement } of driftEvents(now, before)) {
+    const profile = parts.profiles().find(({ name }) => name === object);
+    if (profile !== undefined) parts.announce(profile, announcement);
+  }
 }
 
 /** Names of objects and of profiles are told apart by nobody here: one too many costs a look that changes nothing. */

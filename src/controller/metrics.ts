@@ -11,7 +11,17 @@ export interface Countable {
 }
 
 /** What the controller keeps right, one queue each. */
-export type Concern = 'revisions' | 'nodes' | 'daemonset' | 'status';
+export type Concern =
+  | 'revisions'
+  | 'reviews'
+  | 'slowReviews'
+  | 'nodes'
+  | 'daemonset'
+  | 'status'
+  | 'unloads'
+  | 'certificate'
+  | 'webhooks'
+  | 'proofs';
 
 export interface ControllerMetrics {
   reconciled(concern: Concern, result: 'success' | 'error'): void;

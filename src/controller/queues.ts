@@ -14,7 +14,19 @@ export interface Queues {
 }
 
 /** Reconciles at once: requests wait for the API server, and in a new cluster every node wants a row. */
-const CONCURRENCY: Record<Concern, number> = { revisions: 2, nodes: 8, daemonset: 1, status: 4 };
+const CONCURRENCY: Record<Concern, number> = {
+  revisions: 2,
+  // Two parsers run at once, whoever asks; the others wait without holding up anything else.
+  reviews: 8,
+  slowReviews: 1,
+  nodes: 8,
+  daemonset: 1,
+  status: 4,
+  unloads: 4,
+  certificate: 1,
+  webhooks: 2,
+  proofs: 4,
+};
 
 export function startQueues(
   reconciles: Record<Concern, Reconcile>,
@@ -38,9 +50,15 @@ export function startQueues(
     });
   const queues: Record<Concern, WorkQueue> = {
     revisions: start('revisions'),
+    reviews: start('reviews'),
+    slowReviews: start('slowReviews'),
     nodes: start('nodes'),
     daemonset: start('daemonset'),
     status: start('status'),
+    unloads: start('unloads'),
+    certificate: start('certificate'),
+    webhooks: start('webhooks'),
+    proofs: start('proofs'),
   };
   const all = Object.entries(queues) as [Concern, WorkQueue][];
   let open = false;

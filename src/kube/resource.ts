@@ -29,6 +29,8 @@ export interface ObjectMeta {
   generation?: number;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
+  /** Who wrote which fields; of its entries no more than is read somewhere. */
+  managedFields?: { manager?: string; operation?: string; subresource?: string }[];
   ownerReferences?: OwnerReference[];
 }
 
@@ -82,6 +84,21 @@ export const CONFIG_MAPS: Resource = {
   plural: 'configmaps',
   namespaced: true,
   kind: 'ConfigMap',
+};
+export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets', namespaced: true, kind: 'Secret' };
+export const VALIDATING_WEBHOOK_CONFIGURATIONS: Resource = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'validatingwebhookconfigurations',
+  namespaced: false,
+  kind: 'ValidatingWebhookConfiguration',
+};
+export const MUTATING_WEBHOOK_CONFIGURATIONS: Resource = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'mutatingwebhookconfigurations',
+  namespaced: false,
+  kind: 'MutatingWebhookConfiguration',
 };
 export const LEASES: Resource = {
   group: 'coordination.k8s.io',

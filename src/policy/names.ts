@@ -41,10 +41,7 @@ export function attachesToHost(profile: ScannedProfile): boolean {
   return profile.attachment !== undefined || /^[/*?[{@^\\]/.test(profile.name);
 }
 
-/**
- * Why a file that the policy includes cannot be opened safely; undefined if it lies below the folder of the abstractions.
- * Quoted and bare paths are relative to the same folder, because the parser is started in it.
- */
+/** Why a file that the policy includes cannot be opened safely; undefined if it can only lie below the folder it is looked for in. */
 export function pathFault(path: string): string | undefined {
   if (path.startsWith('/')) return 'is absolute';
   if (path.includes('\\')) return 'contains a backslash, so that its real form is not sure';

@@ -36,7 +36,9 @@ export function readParserMessages(input: ParsedInput): ParserMessages {
   for (const line of joinContinuations(input.stderr)) {
     const warning = WARNING.exec(line)?.groups;
     const error = ERROR.exec(line)?.groups;
-    if (warning !== undefined) warnings.push(placed(warning, input));
+    const downgrade = DOWNGRADE.exec(line)?.groups;
+    if (downgrade !== undefined) warnings.push(ofProfile(downgrade, input));
+    else if (warning !== undefined) warnings.push(placed(warning, input));
     else if (error !== undefined) errors.push(placed(error, input));
     else errors.push(unplaced(line, input));
   }
@@ -46,6 +48,9 @@ export function readParserMessages(input: ParsedInput): ParserMessages {
 const ERROR =
   /^AppArmor parser error(?: for (?<top>.*?)(?: in profile (?<file>.*?))?)?(?: at)? line (?<line>\d+): (?<message>.*)$/s;
 const WARNING = /^Warning from (?<top>.*?) \((?:(?<file>.*) )?line (?<line>\d+)\): (?<message>.*)$/s;
+/** That the features lack what a rule of a profile needs is said without a line, or with that of the end of the text. */
+const DOWNGRADE =
+  /^Warning from (?:profile (?<name>.+?) \(.*?\)|.*? \(.*?line \d+\)): (?:profile (?<other>.+?) )?(?<message>[^:]*(?:not enforced|downgraded)[^:]*)$/s;
 /** Its C++ parts print the program's path in front. */
 const PROGRAM = /^\/\S*apparmor_parser: /;
 const LONGEST_MESSAGE = 1000;
@@ -68,6 +73,13 @@ function placed(groups: Record<string, string>, { text, textFile, basePath }: Pa
   return { message: `${message} (line ${line} of ${printable(included)})`, file: included };
 }
 
+function ofProfile(groups: Record<string, string>, { text, textFile }: ParsedInput): ParserMessage {
+  const name = groups['name'] ?? groups['other'];
+  const message = tidy(groups['message'] ?? '', textFile);
+  const found = name === undefined ? undefined : lineOf(name, text);
+  return found === undefined ? { message } : { message, line: found };
+}
+
 /** The later stages of the parser know profiles and variables, but no lines. */
 function unplaced(line: string, { text, textFile }: ParsedInput): ParserMessage {
   const message = tidy(line, textFile);
@@ -88,8 +100,11 @@ function lineOfProfile(text: string, message: string): number | undefined {
     /^Multiple definitions for (?:profile|hat) (.+?) (?:in profile .+ )?exist,/.exec(message)?.[1] ??
     /^profile (.+?): /.exec(message)?.[1] ??
     / for profile (.+?), failed to load$/.exec(message)?.[1];
-  if (name === undefined) return undefined;
-  return scanPolicy(text).profiles.findLast((profile) => profile.name === name)?.position.line;
+  return name === undefined ? undefined : lineOf(name, text);
+}
+
+function lineOf(profile: string, text: string): number | undefined {
+  return scanPolicy(text).profiles.findLast(({ name }) => name === profile)?.position.line;
 }
 
 /** "ERROR merging rules for profile f, failed to load" follows what really is wrong. */

@@ -1,9 +1,11 @@
 import { modeOf, type Fault, type PolicyReview, type ReviewInput, type Rule, type Subject } from './finding.ts';
-import { MOST_TEXT_BYTES, RULES } from './rule-table.ts';
+import { MOST_TEXT_BYTES } from './error-rules.ts';
+import { RULES } from './rule-table.ts';
 import { scanPolicy, type PolicyScan } from './scan.ts';
 
 export type { Finding, PolicyReview, ProfileMode, ReviewInput } from './finding.ts';
-export { MOST_TEXT_BYTES, RULES } from './rule-table.ts';
+export { MOST_TEXT_BYTES } from './error-rules.ts';
+export { RULES } from './rule-table.ts';
 
 /** Applies every rule that needs the text alone. The text is refused if, and only if, a finding has severity `error`. */
 export function reviewPolicy(input: ReviewInput): PolicyReview {
@@ -30,4 +32,4 @@ function firstFaults(rule: Rule, subject: Subject): readonly Fault[] {
   return faults;
 }
 
-const NOTHING_SCANNED: PolicyScan = { profiles: [], includes: [], abis: [], problems: [] };
+const NOTHING_SCANNED: PolicyScan = { profiles: [], includes: [], abis: [], variables: [], problems: [] };

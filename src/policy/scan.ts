@@ -1,20 +1,35 @@
 import { positionsOf, type Position } from './position.ts';
 import { printable } from './printable.ts';
-import type { PolicyScan, ScannedAbi, ScannedInclude, ScannedProfile, ScanProblem } from './scanned.ts';
+import { readProfileRule, readRule, type RuleFacts } from './read-rule.ts';
+import type {
+  PolicyScan,
+  ScannedAbi,
+  ScannedInclude,
+  ScannedProfile,
+  ScannedVariable,
+  ScanProblem,
+} from './scanned.ts';
 import { UnreadablePolicy } from './scanned.ts';
 import { describeToken, type Token } from './token.ts';
 import { readTokens } from './tokens.ts';
 
 export type { Position } from './position.ts';
-export type { PolicyScan, ScannedAbi, ScannedInclude, ScannedProfile, ScanProblem } from './scanned.ts';
+export type {
+  PolicyScan,
+  ScannedAbi,
+  ScannedInclude,
+  ScannedProfile,
+  ScannedVariable,
+  ScanProblem,
+} from './scanned.ts';
 
 /**
- * Which profiles a policy text defines and which files it includes, as far as the text alone tells: what an include brings
- * in is not followed. Linear in the length of the text; never throws.
+ * Which profiles a policy text defines, which files it includes, and what the review needs to know of its rules, as far as the
+ * text alone tells: what an include brings in is not followed. Linear in the length of the text; never throws.
  */
 export function scanPolicy(text: string): PolicyScan {
   const position = positionsOf(text);
-  const scan: MutableScan = { profiles: [], includes: [], abis: [], problems: [] };
+  const scan: MutableScan = { profiles: [], includes: [], abis: [], variables: [], problems: [] };
   try {
     readStatements(text, position, scan);
   } catch (error) {
@@ -25,17 +40,22 @@ export function scanPolicy(text: string): PolicyScan {
 }
 
 interface MutableScan {
-  profiles: ScannedProfile[];
+  profiles: MutableProfile[];
   includes: ScannedInclude[];
   abis: ScannedAbi[];
+  variables: ScannedVariable[];
   problems: ScanProblem[];
 }
+
+type MutableProfile = ScannedProfile & RuleFacts;
 
 /** What an open brace belongs to. Blocks are those of `if`, `else` and of qualifiers (`audit deny { … }`). */
 interface Frame {
   kind: 'profile' | 'condition' | 'block';
   at: number;
-  profile: ScannedProfile;
+  profile: MutableProfile;
+  /** Whether it is the block of a `deny`. */
+  denied: boolean;
 }
 
 interface Header {
@@ -67,10 +87,15 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
       for (;;) {
         const token = source.next();
         if (token.kind === 'unreadable') throw new UnreadablePolicy(token.at, token.message);
-        if (token.kind === 'abi') scan.abis.push({ path: token.path, form: token.form, position: position(token.at) });
-        if (token.kind !== 'include') return token;
-        const { path, form, ifExists } = token;
-        scan.includes.push({ path, form, ifExists, position: position(token.at) });
+        if (token.kind !== 'include' && token.kind !== 'abi') return token;
+        const profile = frames.at(-1)?.profile.name;
+        const { path, form } = token;
+        const place = { path, form, ...(profile === undefined ? {} : { profile }), position: position(token.at) };
+        if (token.kind === 'include') scan.includes.push({ ...place, ifExists: token.ifExists });
+        else {
+          scan.abis.push(place);
+          return token;
+        }
       }
     },
   };
@@ -103,7 +128,9 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
     }
     if (token.kind === 'variable' || token.kind === 'boolean') return readAssignment(token);
     if (token.kind === 'close') throw new UnreadablePolicy(token.at, "'}' without a '{' before it");
-    if (token.kind === 'word' && ['abi', 'alias', 'rewrite'].includes(token.text)) return readRule(token);
+    if (token.kind === 'word' && ['abi', 'alias', 'rewrite'].includes(token.text)) {
+      return readRule({ token, start: token.at }, tokens);
+    }
     if (token.kind === 'word') {
       throw new UnreadablePolicy(
         token.at,
@@ -113,10 +140,15 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
     throw new UnreadablePolicy(token.at, `${describeToken(token)} cannot stand outside a profile`);
   }
 
-  function readAssignment(variable: { at: number; text: string }): void {
+  function readAssignment(variable: VariableToken): void {
     const token = tokens.next();
-    if (token.kind === 'assign' && token.values > 0) return;
+    if (token.kind === 'assign' && token.values > 0) return noteAssignment(variable, token.operator);
     throw new UnreadablePolicy(variable.at, `expected '=' or '+=' and a value after ${printable(variable.text)}`);
+  }
+
+  function noteAssignment({ kind, text, at }: VariableToken, operator: '=' | '+='): void {
+    const name = text[1] === '{' ? text.slice(2, -1) : text.slice(1);
+    scan.variables.push({ name, kind: kind === 'variable' ? 'set' : 'boolean', operator, position: position(at) });
   }
 
   function readInBody(token: Token, frame: Frame): void {
@@ -127,7 +159,7 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
       case 'hat':
         return openProfile({ kind: token.kind, at: token.at, nameAt: token.nameAt, name: token.name.value }, frame);
       case 'open':
-        frames.push({ kind: 'block', at: token.at, profile: frame.profile });
+        frames.push({ ...frame, kind: 'block', at: token.at });
         return;
       case 'end':
         throw new UnreadablePolicy(token.at, "',' without a rule before it");
@@ -138,9 +170,9 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
       case 'boolean':
         return readAssignment(token);
       case 'variable':
-        return readVariableRule(token);
+        return readVariableRule(token, frame);
       case 'condition':
-        return token.name === 'priority' ? readQualified(tokens.next(), frame) : readRule(token);
+        return token.name === 'priority' ? readQualified(tokens.next(), frame) : readRuleIn(frame, token);
       case 'id':
       case 'assign':
       case 'list':
@@ -149,33 +181,42 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
       case 'arrow':
       case 'close':
       case 'unreadable':
-        return readRule(token);
+        return readRuleIn(frame, token);
     }
   }
 
+  function readRuleIn(frame: Frame, token: Token): void {
+    readProfileRule(frame.profile, { token, start: token.at, denied: frame.denied }, tokens, position);
+  }
+
   /** `@{X} rw,`; newer parsers also know `@{X} = …` inside a profile. */
-  function readVariableRule(variable: { at: number }): void {
-    const token = tokens.next();
-    if (token.kind === 'assign') return;
-    readRuleFrom(token, variable.at);
+  function readVariableRule(variable: VariableToken, frame: Frame): void {
+    const second = tokens.next();
+    if (second.kind === 'assign') return noteAssignment(variable, second.operator);
+    const head = { token: variable, start: variable.at, denied: frame.denied, second };
+    readProfileRule(frame.profile, head, tokens, position);
   }
 
   /** `audit deny /x w,` or `audit deny { … }`. */
   function readQualified(first: Token, frame: Frame): void {
+    let { denied } = frame;
     let token = first;
     while ((token.kind === 'word' && QUALIFIERS.has(token.text)) || isPriority(token)) {
-      if (token.kind === 'word' && token.text === 'deny') frame.profile.firstDeny ??= position(token.at);
+      if (token.kind === 'word' && token.text === 'deny') {
+        frame.profile.firstDeny ??= position(token.at);
+        denied = true;
+      }
       token = tokens.next();
     }
-    if (token.kind === 'open') frames.push({ kind: 'block', at: token.at, profile: frame.profile });
-    else readRuleFrom(token, first.at);
+    if (token.kind === 'open') frames.push({ kind: 'block', at: token.at, profile: frame.profile, denied });
+    else readProfileRule(frame.profile, { token, start: first.at, denied }, tokens, position);
   }
 
   function readCondition(condition: Token, frame: Frame): void {
     for (let parts = 0; ; parts += 1) {
       const token = tokens.next();
       if (token.kind === 'open' && parts > 0) {
-        frames.push({ kind: 'condition', at: token.at, profile: frame.profile });
+        frames.push({ ...frame, kind: 'condition', at: token.at });
         return;
       }
       const isWord = token.kind === 'word' && ['not', 'defined', 'and', 'or'].includes(token.text);
@@ -188,26 +229,7 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
     const token = tokens.next();
     if (token.kind === 'word' && token.text === 'if') return readCondition(token, frame);
     if (token.kind !== 'open') throw new UnreadablePolicy(token.at, "expected '{' or 'if' after 'else'");
-    frames.push({ kind: 'block', at: token.at, profile: frame.profile });
-  }
-
-  function readRule(first: Token): void {
-    readRuleFrom(tokens.next(), first.at);
-  }
-
-  /** To the comma that ends the rule which began at `start`. */
-  function readRuleFrom(first: Token, start: number): void {
-    for (let token = first; token.kind !== 'end'; token = tokens.next()) {
-      if (token.kind === 'open') {
-        throw new UnreadablePolicy(
-          token.at,
-          "'{' inside a rule: a ',' is missing before it, or 'profile' in front of a name",
-        );
-      }
-      if (token.kind === 'close' || token.kind === 'eof' || token.kind === 'profile' || token.kind === 'hat') {
-        throw new UnreadablePolicy(start, "the rule does not end with ','");
-      }
-    }
+    frames.push({ ...frame, kind: 'block', at: token.at });
   }
 
   /** `NAME ATTACHMENT? xattrs=(…)? flags=(…)? {`, from behind the name. */
@@ -237,18 +259,21 @@ function readStatements(text: string, position: (at: number) => Position, scan: 
       token = tokens.next();
     }
     if (token.kind !== 'open') throw new UnreadablePolicy(token.at, missingBrace(header, token));
-    const profile: ScannedProfile = {
+    const profile: MutableProfile = {
       name: parent === undefined ? header.name : `${parent}//${header.name}`,
       kind: header.kind,
       flags,
       position: position(header.nameAt),
+      signalRules: [],
       ...(parent === undefined ? {} : { parent }),
       ...(attachment === undefined ? {} : { attachment }),
     };
     scan.profiles.push(profile);
-    frames.push({ kind: 'profile', at: token.at, profile });
+    frames.push({ kind: 'profile', at: token.at, profile, denied: false });
   }
 }
+
+type VariableToken = Extract<Token, { kind: 'variable' | 'boolean' }>;
 
 function isPriority(token: Token): boolean {
   return token.kind === 'condition' && token.name === 'priority';

@@ -9,8 +9,9 @@ export interface Word {
 export type Token =
   | { kind: 'profile' | 'hat'; at: number; name: Word; nameAt: number }
   | { kind: 'id'; at: number; word: Word }
-  | { kind: 'word' | 'variable' | 'boolean'; at: number; text: string }
-  | { kind: 'assign'; at: number; values: number }
+  | { kind: 'word'; at: number; text: string }
+  | { kind: 'variable' | 'boolean'; at: number; text: string }
+  | { kind: 'assign'; at: number; operator: '=' | '+='; values: number }
   | { kind: 'condition'; at: number; name: string; values: readonly string[] }
   | { kind: 'list'; at: number; values: readonly string[] }
   | { kind: 'abi'; at: number; path: string; form: 'magic' | 'quoted' | 'bare' }

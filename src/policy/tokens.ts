@@ -51,6 +51,11 @@ export function readTokens(text: string): TokenReader {
   let mode: Mode = 'initial';
   const quotedLineEnds: number[] = [];
 
+  function lineEnd(start: number): number {
+    const end = text.indexOf('\n', start);
+    return end === -1 ? text.length : end;
+  }
+
   function unreadable(where: number, message: string): Token {
     at = text.length;
     mode = 'initial';
@@ -86,17 +91,15 @@ export function readTokens(text: string): TokenReader {
     return unreadable(nameAt, `no name follows '${text.slice(start, nameAt).trim()}' on the same line`);
   }
 
-  function assignment(start: number, valuesAt: number): Token {
-    at = valuesAt;
+  function assignment(start: number, operator: '=' | '+='): Token {
+    at = start + operator.length;
     for (let values = 0; ; values += 1) {
       at = skipBlanks(text, at);
       while (text.startsWith('\\\n', at)) at = skipBlanks(text, at + 2);
-      if (at >= text.length) return { kind: 'assign', at: start, values };
-      if (text[at] === '\n' || text.startsWith('\r\n', at)) return { kind: 'assign', at: start, values };
-      if (text[at] === '#') {
-        const lineEnd = text.indexOf('\n', at);
-        at = lineEnd === -1 ? text.length : lineEnd;
-        return { kind: 'assign', at: start, values };
+      const isComment = text[at] === '#';
+      if (isComment) at = lineEnd(at);
+      if (isComment || at >= text.length || text[at] === '\n' || text.startsWith('\r\n', at)) {
+        return { kind: 'assign', at: start, operator, values };
       }
       const before = at;
       if (idOrQuoted(at) === undefined) return unexpected(before);
@@ -184,9 +187,9 @@ export function readTokens(text: string): TokenReader {
       case '^':
         return named('hat', start, start + 1);
       case '=':
-        return assignment(start, start + 1);
+        return assignment(start, '=');
       case '+':
-        return text[start + 1] === '=' ? assignment(start, start + 2) : unexpected(start);
+        return text[start + 1] === '=' ? assignment(start, '+=') : unexpected(start);
       case '-':
         return text[start + 1] === '>' ? arrow(start) : unexpected(start);
       case '$':
@@ -258,8 +261,7 @@ export function readTokens(text: string): TokenReader {
       if (mode !== 'initial') return inRule(at);
       if (text[at] !== '#') return initial(at);
       if (text.startsWith('#include', at)) return include(at, at + '#include'.length);
-      const lineEnd = text.indexOf('\n', at);
-      at = lineEnd === -1 ? text.length : lineEnd + 1;
+      at = lineEnd(at);
     }
   }
 

@@ -1,5 +1,9 @@
+import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
+import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
+import { createTransport } from '../../src/kube/transport.ts';
 import { defaultCacheFolder } from '../testbed/cache.ts';
 import { startCluster, type TestCluster } from '../testbed/cluster.ts';
+import type { TestNode } from '../testbed/node.ts';
 import { createOwner, interruption } from '../testbed/process.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 import { installOperator } from '../testbed/operator.ts';
@@ -14,8 +18,20 @@ export function cluster(): TestCluster {
   return shared.cluster;
 }
 
+export function twoNodes(): [TestNode, TestNode] {
+  const [first, second] = cluster().nodes;
+  if (first === undefined || second === undefined) throw new Error('this test needs two nodes');
+  return [first, second];
+}
+
+/** For what tests ask often: a run of kubectl takes an eighth of a second of processor time, which the nodes lack. */
+export function client(): KubeClient {
+  if (shared.client === undefined) throw new Error('client() is there in hooks and tests only');
+  return shared.client;
+}
+
 // Mocha gives root hooks nothing else that tests could read typed, so the fixture has to remember it.
-const shared: { cluster?: TestCluster } = {};
+const shared: { cluster?: TestCluster; client?: KubeClient } = {};
 const owner = createOwner();
 const signal = interruption();
 
@@ -27,6 +43,10 @@ before('start the cluster and install the operator', async function () {
   owner.add(cluster.stop);
   await installOperator(cache, cluster);
   await cluster.controlPlane.kubectl(['create', 'namespace', POD_NAMESPACE]);
+  const access = kubeconfigAccess(cluster.controlPlane.kubeconfig);
+  const transport = createTransport(access, { userAgent: 'node-tests', timeoutMs: 30_000 });
+  owner.add(() => transport.close());
+  shared.client = createKubeClient(transport);
   shared.cluster = cluster;
 });
 

@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { createHash } from 'node:crypto';
-import { cluster } from './fixture.ts';
+import { cluster, twoNodes } from './fixture.ts';
 import {
   applyProfile,
+  applyProfiles,
   conditionOf,
   confinementOf,
-  createPod,
+  createPods,
   DEADLINE_MS,
   getNodeReport,
   inNode,
@@ -15,8 +16,9 @@ import {
   kernelProfiles,
   kubectl,
   profileReady,
+  podsReady,
   profileWhen,
-  runPod,
+  runPods,
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 import { waitFor } from '../testbed/process.ts';
@@ -34,10 +36,31 @@ profile loads-deny-write flags=(attach_disconnected) {
 `;
 
 describe('applying an AppArmorProfile', () => {
-  before('the profile is on no node, so that what follows is the operator’s work', async () => {
-    for (const node of cluster().nodes)
-      expect([...(await kernelProfiles(node)).keys()]).not.to.include('loads-deny-write');
-    await applyProfile('loads-deny-write', { policy: DENY_WRITE });
+  before('what follows is the operator’s work: first, no node holds any of it', async () => {
+    const [first, second] = twoNodes();
+    for (const node of cluster().nodes) {
+      expect([...(await kernelProfiles(node)).keys()].filter((name) => name.startsWith('loads-'))).to.deep.equal([]);
+    }
+    await createPods([{ name: 'loads-early', node: first, profile: 'loads-late' }]);
+    const variant = policy('loads-variant');
+    await applyProfiles({
+      'loads-deny-write': { policy: DENY_WRITE },
+      'loads-complain': { policy: policy('loads-complain'), mode: 'Complain' },
+      'loads-selected': {
+        policy: policy('loads-selected'),
+        nodeSelector: { 'kubernetes.io/hostname': first.name },
+      },
+      'loads-nowhere': { policy: policy('loads-nowhere'), nodeSelector: { 'kubernetes.io/hostname': 'no-such-node' } },
+      'loads-variant': {
+        policy: variant,
+        variants: [
+          {
+            nodeSelector: { 'kubernetes.io/hostname': second.name },
+            policy: `# the second node\n${variant.replace('deny /** w', 'deny /** wl')}`,
+          },
+        ],
+      },
+    });
     await profileReady('loads-deny-write');
   });
 
@@ -79,18 +102,18 @@ describe('applying an AppArmorProfile', () => {
   });
 
   it('confines a pod that names the profile on each node: a write is refused, and allowed without it', async () => {
+    const pods = cluster().nodes.map((node, index) => ({
+      confined: { name: `loads-confined-${index}`, node, profile: 'loads-deny-write' },
+      free: { name: `loads-free-${index}`, node },
+    }));
+    await runPods(pods.flatMap(({ confined, free }) => [confined, free]));
     await Promise.all(
-      cluster().nodes.map(async (node, index) => {
-        const [confined, free] = [`loads-confined-${index}`, `loads-free-${index}`];
-        await Promise.all([
-          runPod({ name: confined, node, profile: 'loads-deny-write' }),
-          runPod({ name: free, node }),
-        ]);
-        expect(await confinementOf(confined)).to.equal('loads-deny-write (enforce)');
-        const refused = await inPod(confined, ['touch', '/tmp/written']);
+      pods.map(async ({ confined, free }) => {
+        const refused = await inPod(confined.name, ['sh', '-c', 'cat /proc/1/attr/current; touch /tmp/written']);
+        expect(refused.stdout.trim()).to.equal('loads-deny-write (enforce)');
         expect(refused.code).not.to.equal(0);
         expect(refused.stderr).to.contain('Permission denied');
-        expect((await inPod(free, ['touch', '/tmp/written'])).code).to.equal(0);
+        expect((await inPod(free.name, ['touch', '/tmp/written'])).code).to.equal(0);
       }),
     );
   });
@@ -109,18 +132,12 @@ describe('applying an AppArmorProfile', () => {
   });
 
   it('loads complain mode where the object asks for it, without a change of the text', async () => {
-    await applyProfile('loads-complain', {
-      policy: DENY_WRITE.replace('loads-deny-write', 'loads-complain'),
-      mode: 'Complain',
-    });
     const profile = await profileReady('loads-complain');
     expect(profile.status?.mode).to.equal('Complain');
     for (const node of cluster().nodes) expect((await kernelProfiles(node)).get('loads-complain')).to.equal('complain');
   });
 
   it('starts a pod that was there before its profile, as soon as the profile is', async () => {
-    const [node] = cluster().nodes;
-    await createPod({ name: 'loads-early', ...(node === undefined ? {} : { node }), profile: 'loads-late' });
     await waitFor('the runtime refuses the pod', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
       const message = await kubectl([
         'get',
@@ -132,26 +149,19 @@ describe('applying an AppArmorProfile', () => {
       ]);
       return message.includes('loads-late');
     });
-    await applyProfile('loads-late', { policy: DENY_WRITE.replace('loads-deny-write', 'loads-late') });
+    await applyProfile('loads-late', { policy: policy('loads-late') });
     await profileReady('loads-late');
-    await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', 'pod/loads-early', '--timeout=180s']);
+    await podsReady(['loads-early']);
     expect(await confinementOf('loads-early')).to.equal('loads-late (enforce)');
   });
 
   it('loads only where nodeSelector says, and says when no node is meant', async () => {
-    const [first, second] = cluster().nodes;
-    if (first === undefined || second === undefined) throw new Error('this test needs two nodes');
-    const policy = DENY_WRITE.replace('loads-deny-write', 'loads-selected');
-    await applyProfile('loads-selected', { policy, nodeSelector: { 'kubernetes.io/hostname': first.name } });
+    const [first, second] = twoNodes();
     const profile = await profileReady('loads-selected');
     expect(profile.status?.nodesLoaded).to.equal('1/1');
     expect([...(await kernelProfiles(first)).keys()]).to.include('loads-selected');
     expect([...(await kernelProfiles(second)).keys()]).not.to.include('loads-selected');
 
-    await applyProfile('loads-nowhere', {
-      policy: policy.replace('loads-selected', 'loads-nowhere'),
-      nodeSelector: { 'kubernetes.io/hostname': 'no-such-node' },
-    });
     const nowhere = await profileWhen(
       'loads-nowhere',
       'no node is meant',
@@ -162,18 +172,7 @@ describe('applying an AppArmorProfile', () => {
   });
 
   it('loads the variant whose nodeSelector matches', async () => {
-    const [first, second] = cluster().nodes;
-    if (first === undefined || second === undefined) throw new Error('this test needs two nodes');
-    const policy = DENY_WRITE.replace('loads-deny-write', 'loads-variant');
-    await applyProfile('loads-variant', {
-      policy,
-      variants: [
-        {
-          nodeSelector: { 'kubernetes.io/hostname': second.name },
-          policy: `# the second node\n${policy.replace('deny /** w', 'deny /** wl')}`,
-        },
-      ],
-    });
+    const [first, second] = twoNodes();
     await profileReady('loads-variant');
     const hashes = [await kernelHash(first, 'loads-variant'), await kernelHash(second, 'loads-variant')];
     expect(hashes[0])
@@ -184,3 +183,7 @@ describe('applying an AppArmorProfile', () => {
       .and.not.to.equal(hashes[0]);
   });
 });
+
+function policy(name: string): string {
+  return DENY_WRITE.replace('loads-deny-write', name);
+}

@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import { waitFor } from '../testbed/process.ts';
-import { cluster } from './fixture.ts';
+import { cluster, twoNodes } from './fixture.ts';
+import { handMadeObject } from './hand-made.ts';
 import {
   applyProfile,
+  applyProfiles,
   confinementOf,
   DEADLINE_MS,
   inNode,
@@ -12,35 +14,52 @@ import {
   kubectl,
   nodeReportWhen,
   profileReady,
-  runPod,
+  profilesReady,
+  runPods,
 } from './operator.ts';
+import { POD_NAMESPACE } from './pod-namespace.ts';
 
 const NAMESPACE = 'apparmor-operator';
-const POLICY = 'profile NAME flags=(attach_disconnected) {\n  file,\n  deny /tmp/** w,\n}\n';
 
 describe('never weaken', () => {
-  it('a deleted object’s profile stays loaded and in force, and is reported as Retained', async () => {
-    await applyProfile('kept-deleted', { policy: POLICY.replace('NAME', 'kept-deleted') });
-    await profileReady('kept-deleted');
-    const [node] = cluster().nodes;
-    if (node === undefined) throw new Error('this test needs a node');
-    await runPod({ name: 'kept-deleted', node, profile: 'kept-deleted' });
+  before(async () => {
+    const [node] = twoNodes();
+    // Where the object has another name than the profile.
+    const profiles = { 'kept-renamed': 'kept-before', 'kept-first': 'kept-shared' };
+    const same = ['kept-deleted', 'kept-drifted', 'kept-control', 'kept-ended', 'kept-entered'];
+    const specs = { ...Object.fromEntries(same.map((name) => [name, name])), ...profiles };
+    await applyProfiles(
+      Object.fromEntries(Object.entries(specs).map(([name, profile]) => [name, { policy: policy(profile) }])),
+    );
+    await profilesReady(Object.keys(specs));
+    await runPods([
+      { name: 'kept-deleted', node, profile: 'kept-deleted' },
+      { name: 'kept-control', node, profile: 'kept-control' },
+      { name: 'kept-ended', node, profile: 'kept-ended' },
+    ]);
+  });
 
+  it('a deleted object’s profile stays loaded and in force where a pod runs under it, and the report says how many do', async () => {
+    const [first, second] = twoNodes();
     await kubectl(['delete', 'apparmorprofile', 'kept-deleted', '--timeout=30s']);
 
-    for (const each of cluster().nodes) {
-      const report = await nodeReportWhen(each, 'reports the profile as Retained', ({ status }) =>
-        (status?.problems ?? []).some(({ profile, state }) => profile === 'kept-deleted' && state === 'Retained'),
-      );
-      expect(report.status?.loaded).not.to.have.property('kept-deleted');
-      expect((await kernelProfiles(each)).get('kept-deleted')).to.equal('enforce');
-    }
+    const report = await nodeReportWhen(first, 'reports the profile as in use', ({ status }) =>
+      (status?.problems ?? []).some(({ profile, reason }) => profile === 'kept-deleted' && reason === 'InUse'),
+    );
+    const row = report.status?.problems?.find(({ profile }) => profile === 'kept-deleted');
+    expect(row).to.deep.include({ state: 'Retained' });
+    expect(row?.message).to.match(/\b1 process\b/);
+    expect(report.status?.loaded).not.to.have.property('kept-deleted');
+    await waitFor('unloaded where nothing uses it', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
+      return !(await kernelProfiles(second)).has('kept-deleted');
+    });
+    expect((await kernelProfiles(first)).get('kept-deleted')).to.equal('enforce');
     expect(await confinementOf('kept-deleted')).to.equal('kept-deleted (enforce)');
     expect((await inPod('kept-deleted', ['touch', '/tmp/written'])).stderr).to.contain('Permission denied');
   });
 
   it('takes the profile up again when the object comes back, without a gap', async () => {
-    await applyProfile('kept-deleted', { policy: POLICY.replace('NAME', 'kept-deleted') });
+    await applyProfile('kept-deleted', { policy: policy('kept-deleted') });
     await profileReady('kept-deleted');
     for (const node of cluster().nodes) {
       await nodeReportWhen(
@@ -54,26 +73,38 @@ describe('never weaken', () => {
     expect(await confinementOf('kept-deleted')).to.equal('kept-deleted (enforce)');
   });
 
-  it('a name that left the text stays loaded and is reported as Retained', async () => {
-    await applyProfile('kept-renamed', { policy: POLICY.replace('NAME', 'kept-before') });
-    await profileReady('kept-renamed');
-    await applyProfile('kept-renamed', { policy: POLICY.replace('NAME', 'kept-after') });
-    await profileReady('kept-renamed');
-    for (const node of cluster().nodes) {
-      await nodeReportWhen(node, 'reports the old name as Retained', ({ status }) =>
-        (status?.problems ?? []).some(({ profile, state }) => profile === 'kept-before' && state === 'Retained'),
-      );
-      const names = [...(await kernelProfiles(node)).keys()];
-      expect(names).to.include.members(['kept-before', 'kept-after']);
-    }
+  it('removes a deleted object’s profile within 30 s of the end of the last pod under it', async () => {
+    const [node] = twoNodes();
+    await kubectl(['delete', 'apparmorprofile', 'kept-ended', '--timeout=30s']);
+    await nodeReportWhen(node, 'reports the profile as in use', ({ status }) =>
+      (status?.problems ?? []).some(({ profile, reason }) => profile === 'kept-ended' && reason === 'InUse'),
+    );
+    await kubectl(['delete', 'pod', '-n', POD_NAMESPACE, 'kept-ended', '--timeout=120s']);
+    await waitFor('the profile is gone', { deadlineMs: 30_000, intervalMs: 500 }, async () => {
+      return !(await kernelProfiles(node)).has('kept-ended');
+    });
+  });
+
+  it('keeps what a process entered by itself, which belongs to no pod', async () => {
+    const [node] = twoNodes();
+    await inNode(node, `aa-exec -p kept-entered -- sleep 100000 >/dev/null 2>&1 & echo $! > /run/kept-entered`);
+    await kubectl(['delete', 'apparmorprofile', 'kept-entered', '--timeout=30s']);
+    const inUse = await nodeReportWhen(node, 'reports the profile as in use', ({ status }) =>
+      (status?.problems ?? []).some(({ profile, reason }) => profile === 'kept-entered' && reason === 'InUse'),
+    );
+    expect(inUse.spec?.unload?.map(({ profile }) => profile) ?? []).to.include('kept-entered');
+    expect((await kernelProfiles(node)).get('kept-entered')).to.equal('enforce');
+    await inNode(node, 'kill $(cat /run/kept-entered)');
+    await waitFor('the profile is gone', { deadlineMs: 30_000, intervalMs: 500 }, async () => {
+      return !(await kernelProfiles(node)).has('kept-entered');
+    });
   });
 
   it('a profile of the name that something else loaded is neither replaced nor reported as loaded', async () => {
-    const [node] = cluster().nodes;
-    if (node === undefined) throw new Error('this test needs a node');
+    const [node] = twoNodes();
     await inNode(node, "printf 'profile kept-foreign { file, }' | apparmor_parser -K -r");
     const before = await kernelHash(node, 'kept-foreign');
-    await applyProfile('kept-foreign', { policy: POLICY.replace('NAME', 'kept-foreign') });
+    await applyProfile('kept-foreign', { policy: policy('kept-foreign') });
     await nodeReportWhen(node, 'reports the conflict', ({ status }) =>
       (status?.problems ?? []).some(({ profile, state }) => profile === 'kept-foreign' && state === 'Conflict'),
     );
@@ -82,13 +113,17 @@ describe('never weaken', () => {
       .and.match(/^[0-9a-f]{64}$/);
   });
 
-  it('of two objects that define one name the older has it on every node; the other says whose it is', async () => {
-    await applyProfile('kept-first', { policy: POLICY.replace('NAME', 'kept-shared') });
-    await profileReady('kept-first');
+  it('a name that another object owns: refused at kubectl apply, and in conflict on every node where it was published', async () => {
     const hashes = await Promise.all(cluster().nodes.map((node) => kernelHash(node, 'kept-shared')));
-    await applyProfile('kept-second', {
-      policy: POLICY.replace('NAME', 'kept-shared').replace('/tmp/** w', '/etc/** w'),
-    });
+    const text = policy('kept-shared').replace('/tmp/** w', '/etc/** w');
+    const refusal = await applyProfile('kept-second', { policy: text }).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    expect(refusal).to.contain('kept-first').and.to.contain('name-owned');
+
+    const second = handMadeObject('kept-second', ['kept-shared']);
+    await second.publish(text);
     for (const [index, node] of cluster().nodes.entries()) {
       const report = await nodeReportWhen(node, 'reports the conflict', ({ status }) =>
         (status?.problems ?? []).some(({ object, state }) => object === 'kept-second' && state === 'Conflict'),
@@ -96,17 +131,21 @@ describe('never weaken', () => {
       expect(report.status?.problems?.find(({ object }) => object === 'kept-second')?.message).to.contain('kept-first');
       expect(await kernelHash(node, 'kept-shared')).to.equal(hashes[index]);
     }
+    await second.remove();
   });
 
-  it('puts right what was unloaded by hand', async () => {
-    await applyProfile('kept-drifted', { policy: POLICY.replace('NAME', 'kept-drifted') });
-    await profileReady('kept-drifted');
-    const [node] = cluster().nodes;
-    if (node === undefined) throw new Error('this test needs a node');
+  it('puts right within 15 s what was unloaded by hand, and an Event says so', async () => {
+    const [node] = twoNodes();
     await inNode(node, 'printf kept-drifted > /sys/kernel/security/apparmor/.remove');
-    await waitFor('the profile is back', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () =>
+    await waitFor('the profile is back', { deadlineMs: 15_000, intervalMs: 500 }, async () =>
       (await kernelProfiles(node)).has('kept-drifted'),
     );
+    const note = await waitFor('an Event says so', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
+      const query = ['get', 'events.events.k8s.io', '-A', '--field-selector=reason=DriftCorrected'];
+      const notes = await kubectl([...query, '-o', 'jsonpath={range .items[*]}{.regarding.name}: {.note}{"\\n"}{end}']);
+      return notes.split('\n').find((line) => line.startsWith('kept-drifted: '));
+    });
+    expect(note).to.contain(node.name);
   });
 
   it('a roll-out and the end of every agent change nothing in the kernels', async function () {
@@ -133,12 +172,25 @@ describe('never weaken', () => {
     expect(await confinementOf('kept-deleted')).to.equal('kept-deleted (enforce)');
   });
 
+  it('a name that left the text is reported as Retained, and unloaded a minute later as nothing uses it', async () => {
+    await applyProfile('kept-renamed', { policy: policy('kept-after') });
+    await profileReady('kept-renamed');
+    for (const node of cluster().nodes) {
+      await nodeReportWhen(node, 'reports the old name as Retained', ({ status }) =>
+        (status?.problems ?? []).some(({ profile, state }) => profile === 'kept-before' && state === 'Retained'),
+      );
+      expect([...(await kernelProfiles(node)).keys()]).to.include.members(['kept-before', 'kept-after']);
+    }
+    for (const node of cluster().nodes) {
+      await waitFor('the old name is gone', { deadlineMs: DEADLINE_MS, intervalMs: 1000 }, async () => {
+        return !(await kernelProfiles(node)).has('kept-before');
+      });
+      expect((await kernelProfiles(node)).get('kept-after')).to.equal('enforce');
+    }
+  });
+
   it('control: a removal by hand does unconfine a running pod, and loading again does not confine it', async () => {
-    const [node] = cluster().nodes;
-    if (node === undefined) throw new Error('this test needs a node');
-    await applyProfile('kept-control', { policy: POLICY.replace('NAME', 'kept-control') });
-    await profileReady('kept-control');
-    await runPod({ name: 'kept-control', node, profile: 'kept-control' });
+    const [node] = twoNodes();
     expect((await inPod('kept-control', ['touch', '/tmp/written'])).code).not.to.equal(0);
     await inNode(node, 'printf kept-control > /sys/kernel/security/apparmor/.remove');
     await waitFor('the profile is back', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () =>
@@ -147,6 +199,10 @@ describe('never weaken', () => {
     expect(await confinementOf('kept-control')).to.equal('unconfined');
   });
 });
+
+function policy(name: string): string {
+  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  deny /tmp/** w,\n}\n`;
+}
 
 async function kernelState(): Promise<[string, string][][]> {
   return Promise.all(

@@ -2,9 +2,8 @@ import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cached, type Cache } from './cache.ts';
-import { run } from './process.ts';
+import { run, withSignal } from './process.ts';
 import type { MachineImage } from './rootfs.ts';
-import { withSignal } from './rootfs.ts';
 import type { Hardware } from './vm.ts';
 
 /** What guest/initrd-init says when it finds no disk: proof that kernel and initrd have run. */

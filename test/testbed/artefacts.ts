@@ -45,6 +45,7 @@ async function prepareTemplate(cache: Cache): Promise<NodeTemplate> {
     workloadArchive(cache, archive),
     lowerOperatorImage(cache),
   ]);
+  // With one processor QEMU 7.2 emulates cmpxchg16b otherwise, and the guest's kernel was seen to panic in its allocator.
   const hardware = { ...(await detectAccelerator(cache, image)), cpus: 2, memoryMiB: 2048 };
   return nodeTemplate(cache, { image, hardware, kernelArguments: [], archives: [workloads, operator.archive] });
 }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 
 import type { Cache } from './cache.ts';
-import { type CommandResult, run } from './process.ts';
-import { withSignal } from './rootfs.ts';
+import { type CommandResult, run, withSignal } from './process.ts';
 
 /** Where buildah keeps images: a folder of our own, so that the machine's are neither seen nor changed. */
 export interface ImageStorage {

@@ -1,8 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Cache } from './cache.ts';
+import { findEndpoint, loopback } from './api-endpoint.ts';
 import { createCertificateAuthority, createKeyPair, type CertificateAuthority } from './certificates.ts';
 import {
   apiServerArguments,
@@ -14,7 +14,6 @@ import {
 } from './control-plane-arguments.ts';
 import { writeKubeconfig, type Credentials } from './kubeconfig.ts';
 import { kubernetesBinary } from './kubernetes-binary.ts';
-import { forwardIntoNamespace } from './namespace-forward.ts';
 import {
   createOwner,
   run,
@@ -60,6 +59,10 @@ export interface ControlPlane {
   certificateKubeconfig: (o: { name: string; groups: readonly string[]; from?: Viewpoint }) => Promise<string>;
   /** A kubeconfig with a fresh token of a ServiceAccount that exists. */
   tokenKubeconfig: (o: { namespace: string; serviceAccount: string; from?: Viewpoint }) => Promise<string>;
+  /** Ends the API server as a crash does; resolves once it is gone. */
+  killApiServer: () => Promise<void>;
+  /** Starts it again, with the same arguments at the same address; resolves when it is ready. */
+  startApiServer: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -105,12 +108,14 @@ async function prepareFiles(options: ControlPlaneOptions): Promise<ControlPlaneF
   return { folder, socketFolder, authority, serving, kubeletClient, serviceAccountKey };
 }
 
-const loopback = '127.0.0.1';
-
 interface ApiServer {
   url: string;
   clusterUrl: string;
-  processes: readonly OwnedProcess[];
+  etcd: OwnedProcess;
+  /** The one that runs, or ran last. */
+  process: () => OwnedProcess;
+  kill: () => Promise<void>;
+  start: () => Promise<void>;
 }
 
 async function startApiServer(
@@ -121,53 +126,32 @@ async function startApiServer(
 ): Promise<ApiServer> {
   const etcd = startProgram(binary, 'etcd', etcdArguments(files), options, owner);
   for (let attempt = 1; ; attempt++) {
-    const { url, clusterUrl, bindAddress, port } = await findEndpoint(options, owner);
+    const { url, clusterUrl, bindAddress, port } = await findEndpoint(options.namespace, owner);
     const args = apiServerArguments(files, { bindAddress, port }, bindAddress === loopback);
     const all = [...args, ...(options.apiServerArguments ?? [])];
-    const server = startProgram(binary, 'kube-apiserver', all, options, owner);
+    let server = startProgram(binary, 'kube-apiserver', all, options, owner);
     try {
       await waitForApiServer(url, files, [etcd, server], options);
-      return { url, clusterUrl, processes: [etcd, server] };
+      return {
+        url,
+        clusterUrl,
+        etcd,
+        process: () => server,
+        kill: async () => {
+          if (server.pid !== undefined && server.running()) process.kill(server.pid, 'SIGKILL');
+          await server.exited;
+        },
+        start: async () => {
+          server = startProgram(binary, 'kube-apiserver', all, options, owner);
+          await waitForApiServer(url, files, [etcd, server], options);
+        },
+      };
     } catch (error) {
       // A free port can be taken by another process before the server has it.
       const taken = error instanceof WaitError && error.message.includes('address already in use');
       if (!taken || attempt === 3) throw error;
     }
   }
-}
-
-interface Endpoint {
-  bindAddress: string;
-  port: number;
-  url: string;
-  clusterUrl: string;
-}
-
-async function findEndpoint(options: ControlPlaneOptions, owner: Owner): Promise<Endpoint> {
-  if (options.namespace === undefined) {
-    const port = await freePort();
-    const url = `https://${loopback}:${port}`;
-    return { bindAddress: loopback, port, url, clusterUrl: url };
-  }
-  // The namespace is ours alone, so nothing else has this port.
-  const port = 6443;
-  const { name, address } = options.namespace;
-  const forward = await forwardIntoNamespace(name, address, port);
-  owner.add(forward.stop);
-  const url = `https://${loopback}:${forward.port}`;
-  return { bindAddress: address, port, url, clusterUrl: `https://${address}:${port}` };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, loopback, resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no TCP address was given');
-  return address.port;
 }
 
 async function waitForApiServer(
@@ -212,7 +196,11 @@ async function startControllers(
     controlPlane.certificateKubeconfig({ name, groups: [], from: 'node' });
   const managerArguments = controllerManagerArguments(files, await kubeconfigOf('system:kube-controller-manager'));
   const all = [...managerArguments, ...(options.controllerManagerArguments ?? [])];
-  const processes = [...server.processes, startProgram(binary, 'kube-controller-manager', all, options, owner)];
+  const processes = [
+    server.etcd,
+    server.process(),
+    startProgram(binary, 'kube-controller-manager', all, options, owner),
+  ];
   if (options.scheduler !== false) {
     const args = schedulerArguments(await kubeconfigOf('system:kube-scheduler'));
     processes.push(startProgram(binary, 'kube-scheduler', args, options, owner));
@@ -283,6 +271,8 @@ async function describe(
     kubectl,
     certificateKubeconfig,
     tokenKubeconfig,
+    killApiServer: server.kill,
+    startApiServer: server.start,
     stop: owner.stop,
   };
 }

@@ -1,17 +1,18 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { Architecture } from '../../scripts/elf.ts';
 import { buildah, type ImageStorage, storageIn } from './buildah.ts';
 import { cached, type Cache, takeLock } from './cache.ts';
 import { splitLastLayer } from './oci.ts';
-import { run } from './process.ts';
-import { debianArchive, withSignal } from './rootfs.ts';
+import { run, withSignal } from './process.ts';
+import { debianArchive } from './rootfs.ts';
 
 /** As manifests/default names it; the runtime looks for a name without a registry there. */
 export const operatorImageName = 'docker.io/library/apparmor-operator:0.1.0';
 
 /** What the Dockerfile's FROM lines name; made here, since there is no registry to pull it from. */
-const debianImageName = 'docker.io/library/debian:trixie-slim';
+export const debianImageName = 'docker.io/library/debian:trixie-slim';
 
 /** Keeps the lower layers from being removed together with what was built on them. */
 const lowerImageName = 'localhost/testbed/operator-lower:1';
@@ -39,18 +40,15 @@ export async function lowerOperatorImage(cache: Cache): Promise<LowerImage> {
     build: async (folder, log) => {
       const storage = storageIn(join(folder, 'storage'));
       log('the Debian image');
-      await commitDebian(cache, storage, debian);
+      await commitRoot(cache, storage, { archive: debian, architecture: 'amd64', name: debianImageName });
       log('the Dockerfile');
       const context = join(folder, 'context');
-      await buildProgram(cache, ['--arch', 'amd64']);
-      await mkdir(join(context, 'dist'), { recursive: true });
-      await cp(join(project, 'dist/node-amd64'), join(context, 'dist/node-amd64'), {
-        recursive: true,
-        preserveTimestamps: true,
+      await lowerContext(cache, context, 'amd64');
+      await buildDockerfile(cache, storage, {
+        context,
+        tag: lowerImageName,
+        options: ['--build-arg=TARGETARCH=amd64'],
       });
-      for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(context, 'dist', bundle), '');
-      await writeFile(join(context, 'Dockerfile'), dockerfile);
-      await buildDockerfile(cache, storage, context, lowerImageName);
       await pushSplit(cache, storage, lowerImageName, folder);
       await rm(join(folder, 'rest.tar'));
       await rm(context, { recursive: true });
@@ -81,7 +79,11 @@ export async function operatorImage(cache: Cache): Promise<string> {
       build: async (folder) => {
         // On the lower image's own storage: copying it would take longer than the build. Whoever builds holds the lock, and
         // what was added is taken away again.
-        await buildDockerfile(cache, lower.storage, project, operatorImageName);
+        await buildDockerfile(cache, lower.storage, {
+          context: project,
+          tag: operatorImageName,
+          options: ['--build-arg=TARGETARCH=amd64'],
+        });
         await pushSplit(cache, lower.storage, operatorImageName, folder);
         await buildah(cache, lower.storage, ['rmi', operatorImageName]);
         await rm(join(folder, 'base.tar'));
@@ -93,17 +95,46 @@ export async function operatorImage(cache: Cache): Promise<string> {
   }
 }
 
-async function commitDebian(cache: Cache, storage: ImageStorage, archive: string): Promise<void> {
-  const container = (await buildah(cache, storage, ['from', 'scratch'])).stdout.trim();
-  await buildah(cache, storage, ['add', '-q', container, archive, '/']);
-  await buildah(cache, storage, ['config', '--cmd', 'bash', container]);
-  await buildah(cache, storage, ['commit', '-q', '--rm', container, debianImageName]);
+/** Makes an image of a root file system. */
+export async function commitRoot(
+  cache: Cache,
+  storage: ImageStorage,
+  root: { archive: string; architecture: Architecture; name: string },
+): Promise<void> {
+  const container = (await buildah(cache, storage, ['from', `--arch=${root.architecture}`, 'scratch'])).stdout.trim();
+  await buildah(cache, storage, ['add', '-q', container, root.archive, '/']);
+  await buildah(cache, storage, ['config', `--arch=${root.architecture}`, '--cmd', 'bash', container]);
+  await buildah(cache, storage, ['commit', '-q', '--rm', container, root.name]);
 }
 
-async function buildDockerfile(cache: Cache, storage: ImageStorage, context: string, tag: string): Promise<void> {
-  const options = ['--isolation=chroot', '--pull-never', '--layers', '--build-arg=TARGETARCH=amd64'];
+/** A folder to build the Dockerfile in with all that its lower layers take, and empty bundles. */
+export async function lowerContext(cache: Cache, context: string, architecture: Architecture): Promise<void> {
+  // Two runs side by side would write dist/ at the same time.
+  const lock = await takeLock(join(cache.folder, 'operator-image.build.lock'), cache.signal, () => {
+    cache.log('another run builds the image, waiting for it');
+  });
+  const node = `dist/node-${architecture}`;
+  try {
+    await buildProgram(cache, ['--arch', architecture]);
+    await mkdir(join(context, 'dist'), { recursive: true });
+    await cp(join(project, node), join(context, node), { recursive: true, preserveTimestamps: true });
+  } finally {
+    await lock.release();
+  }
+  for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(context, 'dist', bundle), '');
+  await cp(join(project, 'Dockerfile'), join(context, 'Dockerfile'));
+}
+
+export async function buildDockerfile(
+  cache: Cache,
+  storage: ImageStorage,
+  { context, tag, options }: { context: string; tag: string; options: readonly string[] },
+): Promise<void> {
   await buildah(cache, storage, [
     'build',
+    '--isolation=chroot',
+    '--pull-never',
+    '--layers',
     ...options,
     `--tag=${tag}`,
     `--file=${join(context, 'Dockerfile')}`,
@@ -123,7 +154,8 @@ async function buildProgram(cache: Cache, args: readonly string[]): Promise<void
   await run(process.execPath, [join(project, 'scripts/build.ts'), ...args], withSignal(cache));
 }
 
-async function nodeVersion(): Promise<string> {
+/** The versions of Node.js that go into images. */
+export async function nodeVersion(): Promise<string> {
   const manifest = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as {
     optionalDependencies: Record<string, string>;
   };

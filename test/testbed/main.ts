@@ -1,3 +1,4 @@
+import { armImageBinaries } from './arm-image.ts';
 import { prepare } from './artefacts.ts';
 import { defaultCacheFolder } from './cache.ts';
 import {
@@ -37,6 +38,7 @@ async function run(command: string): Promise<number> {
     case 'prepare':
       await prepare(cache);
       await operatorImage(cache);
+      await armImageBinaries(cache);
       return 0;
     case 'up': {
       const held = (await findHeldCluster(cache)) ?? (await startHeldCluster(cache));

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cached, type Cache } from './cache.ts';
-import { run, waitFor } from './process.ts';
+import { run, waitFor, withSignal } from './process.ts';
 import { createNetwork } from './network.ts';
-import { type MachineImage, withSignal } from './rootfs.ts';
+import type { MachineImage } from './rootfs.ts';
 import { createRun } from './runs.ts';
 import { type Hardware, startMachine } from './vm.ts';
 

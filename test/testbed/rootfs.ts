@@ -3,12 +3,14 @@ import { join } from 'node:path';
 
 import { cached, type Cache } from './cache.ts';
 import { packInitrd } from './initrd.ts';
-import { run } from './process.ts';
+import { run, withSignal } from './process.ts';
 
 /** A Debian root file system as a tar archive. */
 export interface DebianRelease {
   suite: string;
   packages: readonly string[];
+  /** Of another architecture packages can only be unpacked: their scripts would have to run. Default: the machine's own. */
+  foreign?: 'arm64';
 }
 
 /** The packages of a test node: kernel, AppArmor, container runtime and what kubelet and kube-proxy call. */
@@ -51,7 +53,9 @@ function mmdebstrapArguments(release: DebianRelease): string[] {
   const left = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*', '/usr/share/info/*'];
   return [
     '--quiet',
-    '--variant=minbase',
+    ...(release.foreign === undefined
+      ? ['--variant=minbase']
+      : ['--variant=extract', `--architectures=${release.foreign}`]),
     ...left.map((path) => `--dpkgopt=path-exclude=${path}`),
     ...(release.packages.length > 0 ? [`--include=${release.packages.join(',')}`] : []),
     release.suite,
@@ -119,8 +123,4 @@ async function kernelRelease(root: string): Promise<string> {
   const kernel = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'));
   if (kernel === undefined) throw new Error(`no kernel in ${root}/boot`);
   return kernel.slice('vmlinuz-'.length);
-}
-
-export function withSignal(cache: Cache): { signal?: AbortSignal } {
-  return cache.signal === undefined ? {} : { signal: cache.signal };
 }

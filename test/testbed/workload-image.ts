@@ -3,8 +3,7 @@ import { join } from 'node:path';
 
 import { buildah, storageIn } from './buildah.ts';
 import { cached, type Cache } from './cache.ts';
-import { run } from './process.ts';
-import { withSignal } from './rootfs.ts';
+import { run, withSignal } from './process.ts';
 
 /**
  * For the pods of tests: busybox with all its programs. Without a command it sleeps until it is told to end, so it also

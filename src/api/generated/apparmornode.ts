@@ -34,9 +34,6 @@ export interface AppArmorNodeSpec {
    * Profiles that nobody wants any more, to which no pod of the node refers, and which the
    * agent may therefore remove from the kernel after it has made sure that no process runs
    * under them.
-   *
-   * Ignored by this version, which never removes anything from a kernel: what nobody wants
-   * stays loaded and is reported as Retained.
    */
   unload?: AppArmorNodeSpecUnload[];
 }
@@ -65,6 +62,11 @@ export interface AppArmorNodeStatus {
    * status.nodeInfo.bootID, the node has been restarted since and nothing below counts.
    */
   bootID?: string;
+  /**
+   * What was changed in the kernel behind the operator's back and put right, in this boot:
+   * the last correction for each profile, the newest first, at most 16.
+   */
+  drift?: AppArmorNodeStatusDrift[];
   /**
    * Whether the kernel enforces AppArmor and lets the agent load policy. False: reason and
    * message say why.
@@ -109,10 +111,46 @@ export interface AppArmorNodeStatus {
    * What is wrong with the node, one word. Why it does not enforce: AppArmorDisabled,
    * SecurityfsMissing or NoPermission. While it enforces: StateFolderUnusable, policies are
    * loaded but not remembered for the next boot; StateFileSetAside, something remembered was
-   * damaged and made anew. Absent if nothing is wrong.
+   * damaged and made anew; StateFolderLost, all that was remembered was deleted and made
+   * anew. Absent if nothing is wrong.
    */
   reason?: string;
+  /**
+   * What the compiler said of policies that are loaded here nevertheless, such as rules that
+   * this node's kernel cannot mediate; at most 16.
+   */
+  warnings?: AppArmorNodeStatusWarning[];
 }
+
+export interface AppArmorNodeStatusDrift {
+  /**
+   * Name of the AppArmorProfile that defines it.
+   */
+  object: string;
+  /**
+   * Name of the profile; what happened to its children counts as its own.
+   */
+  profile: string;
+  /**
+   * When it was put right.
+   */
+  time: string;
+  /**
+   * Unloaded: it was removed, and processes that ran under it lost their confinement.
+   * Replaced: something else was loaded under its name. ModeChanged: it was switched to
+   * another mode. TakenOver: something else had loaded a profile of that name, which
+   * conflictPolicy Replace replaced.
+   */
+  what: AppArmorNodeStatusDriftWhat;
+}
+
+/**
+ * Unloaded: it was removed, and processes that ran under it lost their confinement.
+ * Replaced: something else was loaded under its name. ModeChanged: it was switched to
+ * another mode. TakenOver: something else had loaded a profile of that name, which
+ * conflictPolicy Replace replaced.
+ */
+export type AppArmorNodeStatusDriftWhat = 'ModeChanged' | 'Replaced' | 'TakenOver' | 'Unloaded';
 
 export interface AppArmorNodeStatusProblem {
   /**
@@ -142,8 +180,9 @@ export interface AppArmorNodeStatusProblem {
   /**
    * Failed: this revision could not be compiled or loaded; the last one that could stays
    * loaded. Conflict: the name belongs to another object, or to something other than the
-   * operator. Retained: nobody wants the profile any more, and it stays loaded because
-   * processes may run under it.
+   * operator. Retained: nobody wants the profile any more, and it stays loaded; the reason
+   * says why (NoLongerWanted: until no pod refers to it; InUse: processes run under it;
+   * NotOurs, StaleChild: never removed).
    */
   state: AppArmorNodeStatusProblemState;
 }
@@ -151,7 +190,31 @@ export interface AppArmorNodeStatusProblem {
 /**
  * Failed: this revision could not be compiled or loaded; the last one that could stays
  * loaded. Conflict: the name belongs to another object, or to something other than the
- * operator. Retained: nobody wants the profile any more, and it stays loaded because
- * processes may run under it.
+ * operator. Retained: nobody wants the profile any more, and it stays loaded; the reason
+ * says why (NoLongerWanted: until no pod refers to it; InUse: processes run under it;
+ * NotOurs, StaleChild: never removed).
  */
 export type AppArmorNodeStatusProblemState = 'Conflict' | 'Failed' | 'Retained';
+
+export interface AppArmorNodeStatusWarning {
+  /**
+   * Line of the policy text, from 1, where the warning has one.
+   */
+  line?: number;
+  /**
+   * What the compiler said, at most 256 bytes.
+   */
+  message: string;
+  /**
+   * Name of the AppArmorProfile that defines it.
+   */
+  object: string;
+  /**
+   * Name of the profile.
+   */
+  profile: string;
+  /**
+   * Short hash of the revision that was compiled.
+   */
+  revision: string;
+}

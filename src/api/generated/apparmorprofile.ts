@@ -60,9 +60,10 @@ export interface AppArmorProfileSpec {
    * Pods that run confined by the policy. Absent: the policy is only loaded, and pods name it
    * themselves.
    *
-   * Not in this version: an object with spec.pods is refused, because accepting it would
-   * leave the pods unconfined. Until then name the profile in the pod's
-   * securityContext.appArmorProfile (type Localhost).
+   * A pod gets the profile when it is created, in the securityContext.appArmorProfile of its
+   * containers; pods that exist already keep what they have until they are replaced. A
+   * container or pod for which its author has set a profile, Unconfined or RuntimeDefault
+   * keeps that.
    */
   pods?: AppArmorProfileSpecPods;
   /**
@@ -108,9 +109,10 @@ export type AppArmorProfileSpecMode = 'Complain' | 'Enforce';
  * Pods that run confined by the policy. Absent: the policy is only loaded, and pods name it
  * themselves.
  *
- * Not in this version: an object with spec.pods is refused, because accepting it would
- * leave the pods unconfined. Until then name the profile in the pod's
- * securityContext.appArmorProfile (type Localhost).
+ * A pod gets the profile when it is created, in the securityContext.appArmorProfile of its
+ * containers; pods that exist already keep what they have until they are replaced. A
+ * container or pod for which its author has set a profile, Unconfined or RuntimeDefault
+ * keeps that.
  */
 export interface AppArmorProfileSpecPods {
   /**
@@ -136,9 +138,9 @@ export interface AppArmorProfileSpecPods {
   profile?: string;
   /**
    * A running pod cannot be given a profile. Never (also when absent): matching pods that run
-   * without it are only counted in status.pods.pendingRestart. Evict: they are evicted one by
-   * one, respecting PodDisruptionBudgets, so that their controllers replace them by confined
-   * ones.
+   * without it are left alone. Evict, which does not work in this version: they are evicted
+   * one by one, respecting PodDisruptionBudgets, so that their controllers replace them by
+   * confined ones.
    */
   restart?: AppArmorProfileSpecPodsRestart;
   /**
@@ -189,9 +191,9 @@ export type AppArmorProfileSpecPodsSelectorMatchExpressionOperator = 'DoesNotExi
 
 /**
  * A running pod cannot be given a profile. Never (also when absent): matching pods that run
- * without it are only counted in status.pods.pendingRestart. Evict: they are evicted one by
- * one, respecting PodDisruptionBudgets, so that their controllers replace them by confined
- * ones.
+ * without it are left alone. Evict, which does not work in this version: they are evicted
+ * one by one, respecting PodDisruptionBudgets, so that their controllers replace them by
+ * confined ones.
  */
 export type AppArmorProfileSpecPodsRestart = 'Evict' | 'Never';
 

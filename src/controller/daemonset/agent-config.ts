@@ -14,4 +14,4 @@ export interface AgentConfig {
 export const AGENT_HEALTH_PORT = { name: 'health', number: 8081 } as const;
 
 /** The limit is what the agent's own limits on a compile are made for: a parser that runs away has to die alone. */
-export const AGENT_MEMORY = { request: '64Mi', limit: '256Mi' } as const;
+export const AGENT_MEMORY = { request: '64Mi', limit: '320Mi' } as const;

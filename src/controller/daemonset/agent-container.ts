@@ -30,7 +30,8 @@ export function agentContainer(config: AgentConfig): V1Container {
     },
     securityContext: SECURITY_CONTEXT,
     livenessProbe: probe('/healthz', { initialDelaySeconds: 15, periodSeconds: 30, failureThreshold: 4 }),
-    readinessProbe: probe('/readyz', { initialDelaySeconds: 2, periodSeconds: 10, failureThreshold: 3 }),
+    // A roll-out waits for each node in turn, and an agent that is Ready stays so: the period is what each node waits.
+    readinessProbe: probe('/readyz', { periodSeconds: 2, failureThreshold: 3 }),
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: agentVolumeMounts(),
   };

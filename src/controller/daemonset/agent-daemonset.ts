@@ -3,6 +3,7 @@ import type { V1DaemonSetSpec, V1PodSpec } from '@kubernetes/client-node';
 import { AGENT_DAEMONSET, AGENT_SERVICE_ACCOUNT, ANNOTATION, LABEL } from '../../api/names.ts';
 import type { OwnerReference } from '../../api/resources.ts';
 import { canonicalJson } from '../../api/revision.ts';
+import type { ManagedFields } from '../keeping/last-editor.ts';
 import type { NewMeta } from '../new-meta.ts';
 import { VIRTUAL_NODE_LABELS } from '../nodes/node-view.ts';
 import type { AgentConfig } from './agent-config.ts';
@@ -15,15 +16,6 @@ export interface DaemonSet {
   kind?: string;
   metadata: NewMeta & { managedFields?: ManagedFields[] };
   spec: V1DaemonSetSpec;
-}
-
-export interface ManagedFields {
-  manager?: string;
-  operation?: string;
-  subresource?: string;
-  /** RFC 3339. */
-  time?: string;
-  fieldsV1?: object;
 }
 
 /** Labels of the agents' pods; the DaemonSet's selector can never be changed, so neither can these. */

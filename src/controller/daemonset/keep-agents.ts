@@ -4,12 +4,18 @@ import type { AgentConfig } from './agent-config.ts';
 import { createDaemonSetKeeper, type DaemonSetKeeper, type DaemonSetParts } from './keep-daemonset.ts';
 import { imageOfOwnPod } from './own-pod.ts';
 
+/** As far as it concerns the agents. */
+export type AgentsOptions = Pick<
+  ControllerOptions,
+  'namespace' | 'manager' | 'podName' | 'agentImage' | 'agentLogLevel'
+>;
+
 /**
  * Keeps the agents, once it is known with which image: the given one, else that of the controller's own pod. A controller
  * that has neither, on a developer's machine, leaves them alone and says so once.
  */
 export function createAgentsKeeper(
-  options: ControllerOptions,
+  options: AgentsOptions,
   parts: Omit<DaemonSetParts, 'config' | 'manager'>,
 ): DaemonSetKeeper {
   let keeper: DaemonSetKeeper | undefined;
@@ -33,7 +39,7 @@ export function createAgentsKeeper(
 }
 
 async function agentImage(
-  options: ControllerOptions,
+  options: AgentsOptions,
   parts: Pick<DaemonSetParts, 'client'>,
   signal: AbortSignal,
 ): Promise<Pick<AgentConfig, 'image' | 'imagePullPolicy' | 'imagePullSecrets'> | undefined> {

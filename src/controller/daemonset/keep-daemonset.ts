@@ -1,20 +1,21 @@
 import { AGENT_DAEMONSET, OWNER_CLUSTER_ROLE } from '../../api/names.ts';
 import { EVENT_REASON, type EventReason } from '../../api/reasons.ts';
-import type { ObjectMeta, OwnerReference } from '../../api/resources.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isConflict, isForbidden, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { apiVersionOf, CLUSTER_ROLES, DAEMON_SETS } from '../../kube/resource.ts';
+import { apiVersionOf, DAEMON_SETS } from '../../kube/resource.ts';
 import type { ReconcileResult } from '../../kube/work-queue.ts';
 import type { Logger } from '../../log.ts';
 import { shorten } from '../../api/conditions.ts';
 import { LONGEST_NOTE } from '../announce.ts';
+import { changesBetween, describeChanges } from '../keeping/changes.ts';
+import { lastEditor } from '../keeping/last-editor.ts';
+import { readOwner, WITHOUT_OWNER_MS } from '../keeping/owner.ts';
+import { createPatience } from '../keeping/patience.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { agentDaemonSet, type DaemonSet } from './agent-daemonset.ts';
-import { changesBetween, describeChanges } from './changes.ts';
-import { createPatience } from './patience.ts';
-import { lastEditor, planDaemonSet, type DaemonSetPlan, type WrittenDaemonSet } from './plan-daemonset.ts';
+import { planDaemonSet, type DaemonSetPlan, type WrittenDaemonSet } from './plan-daemonset.ts';
 
 export interface DaemonSetParts {
   client: KubeClient;
@@ -33,16 +34,13 @@ export interface DaemonSetKeeper {
   keep(key: string, signal: AbortSignal): Promise<ReconcileResult | undefined>;
 }
 
-/** While the operator is being removed nothing is created; a re-install of its ClusterRole is seen after this time. */
-const WITHOUT_OWNER_MS = 10_000;
-
 export function createDaemonSetKeeper(parts: DaemonSetParts): DaemonSetKeeper {
   const patience = createPatience();
   let written: WrittenDaemonSet | undefined;
   let owned = true;
 
   async function keep(_key: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
-    const owner = await readOwner(parts, signal);
+    const owner = await readOwner(parts.client, signal);
     if (owner === undefined) {
       if (owned) parts.logger.info(`the agents are left alone: ClusterRole ${OWNER_CLUSTER_ROLE} is gone or going`);
       owned = false;
@@ -63,30 +61,6 @@ export function createDaemonSetKeeper(parts: DaemonSetParts): DaemonSetKeeper {
   }
 
   return { keep };
-}
-
-/** Undefined while the owner is gone or going: then whatever is created now would stay behind. */
-async function readOwner(parts: DaemonSetParts, signal: AbortSignal): Promise<OwnerReference | undefined> {
-  try {
-    const { metadata } = await parts.client.get<{ metadata: ObjectMeta }>(
-      CLUSTER_ROLES,
-      { name: OWNER_CLUSTER_ROLE },
-      { signal },
-    );
-    if (metadata.deletionTimestamp !== undefined) return undefined;
-    return {
-      apiVersion: apiVersionOf(CLUSTER_ROLES),
-      kind: CLUSTER_ROLES.kind,
-      name: metadata.name,
-      uid: metadata.uid,
-      controller: true,
-      blockOwnerDeletion: false,
-    };
-  } catch (error) {
-    // Without its ClusterRole the controller may not read it either.
-    if (isNotFound(error) || isForbidden(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Undefined if somebody was faster: the watch is about to say so, and that event brings the next reconcile. */

@@ -1,5 +1,5 @@
 import { ANNOTATION } from '../../api/names.ts';
-import type { DaemonSet, ManagedFields } from './agent-daemonset.ts';
+import type { DaemonSet } from './agent-daemonset.ts';
 
 export type DaemonSetPlan =
   | { kind: 'keep' }
@@ -67,16 +67,4 @@ function hasOurMetadata(wanted: DaemonSet, live: DaemonSet): boolean {
     Object.entries(annotations).every(([key, value]) => live.metadata.annotations?.[key] === value) &&
     ownerReferences.every(({ uid }) => live.metadata.ownerReferences?.some((owner) => owner.uid === uid))
   );
-}
-
-/** Who changed the object last besides us, as the API server noted it: `kubectl-edit`, a controller's name. */
-export function lastEditor(managedFields: readonly ManagedFields[] | undefined, ourselves: string): string | undefined {
-  const others = (managedFields ?? []).filter(
-    ({ subresource, manager }) => (subresource ?? '') === '' && manager !== ourselves,
-  );
-  const latest = others.reduce<ManagedFields | undefined>(
-    (best, entry) => (best === undefined || (entry.time ?? '') > (best.time ?? '') ? entry : best),
-    undefined,
-  );
-  return latest?.manager;
 }

@@ -1,4 +1,9 @@
-import type { AppArmorNode, AppArmorNodeStatusProblem } from '../../api/generated/index.ts';
+import type {
+  AppArmorNode,
+  AppArmorNodeSpecUnload,
+  AppArmorNodeStatusDrift,
+  AppArmorNodeStatusProblem,
+} from '../../api/generated/index.ts';
 import type { OwnerReference } from '../../api/resources.ts';
 
 /** What the controller's cache keeps of an AppArmorNode. */
@@ -14,10 +19,14 @@ export interface RowView {
   message: string;
   loaded: Readonly<Record<string, string>>;
   problems: readonly AppArmorNodeStatusProblem[];
+  /** The last correction per profile in this boot. */
+  drift: readonly AppArmorNodeStatusDrift[];
+  /** What the agent may remove now. */
+  unload: readonly AppArmorNodeSpecUnload[];
 }
 
 export function viewRow(row: AppArmorNode): RowView {
-  const { metadata, status } = row;
+  const { metadata, spec, status } = row;
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -29,6 +38,8 @@ export function viewRow(row: AppArmorNode): RowView {
     message: status?.message ?? '',
     loaded: status?.loaded ?? {},
     problems: status?.problems ?? [],
+    drift: status?.drift ?? [],
+    unload: spec?.unload ?? [],
   };
 }
 

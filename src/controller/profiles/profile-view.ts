@@ -1,5 +1,11 @@
 import type { AppArmorProfile, AppArmorProfileStatus } from '../../api/generated/index.ts';
-import { judge, type TextFinding } from './verdict.ts';
+import type { WantedRule } from '../../admission/pods/published-rule.ts';
+import type { Claimant } from '../../admission/review/name-owners.ts';
+import { judge, type TextFinding } from '../../admission/review/verdict.ts';
+import { findCondition } from '../../api/conditions.ts';
+import { READY_REASON } from '../../api/reasons.ts';
+import { canonicalJson } from '../../api/revision.ts';
+import type { RevisionView } from '../revisions/revision-view.ts';
 
 /** What the controller's cache keeps of an AppArmorProfile: everything but the policy texts. */
 export interface ProfileView {
@@ -10,12 +16,14 @@ export interface ProfileView {
   /** RFC 3339. */
   creationTimestamp: string;
   deleting: boolean;
+  /** spec.nodeSelector; empty: every node. */
+  nodeSelector: Readonly<Record<string, string>>;
   verdict: ViewedVerdict;
   status?: AppArmorProfileStatus;
 }
 
 export type ViewedVerdict =
-  | { kind: 'accepted'; hash: string; profiles: readonly string[] }
+  | { kind: 'accepted'; hash: string; profiles: readonly string[]; podRule?: WantedRule }
   | { kind: 'refused'; errors: readonly TextFinding[]; more: number };
 
 /** Findings that are kept of a refused object; the status shows no more than ten failures. */
@@ -37,6 +45,7 @@ export function viewProfile(object: AppArmorProfile, previous: ProfileView | und
     generation,
     creationTimestamp: metadata.creationTimestamp,
     deleting: metadata.deletionTimestamp !== undefined,
+    nodeSelector: object.spec.nodeSelector ?? {},
     verdict: unchanged ? previous.verdict : viewVerdict(object),
     ...(object.status === undefined ? {} : { status: object.status }),
   };
@@ -44,7 +53,10 @@ export function viewProfile(object: AppArmorProfile, previous: ProfileView | und
 
 function viewVerdict(object: AppArmorProfile): ViewedVerdict {
   const verdict = judge(object);
-  if (verdict.kind === 'accepted') return { kind: 'accepted', hash: verdict.hash, profiles: verdict.content.profiles };
+  if (verdict.kind === 'accepted') {
+    const { hash, content, podRule } = verdict;
+    return { kind: 'accepted', hash, profiles: content.profiles, ...(podRule === undefined ? {} : { podRule }) };
+  }
   return {
     kind: 'refused',
     errors: verdict.errors.slice(0, MOST_ERRORS),
@@ -52,25 +64,38 @@ function viewVerdict(object: AppArmorProfile): ViewedVerdict {
   };
 }
 
-/** Another object that defines one of this object's names and owns it: the older one, then the smaller uid. */
-export interface SharedName {
-  profile: string;
-  owner: string;
+/** The object as the rule about names of profiles sees it. */
+export function claimantOf(profile: ProfileView, inForce: RevisionView | undefined): Claimant {
+  const { name, uid, creationTimestamp, verdict, nodeSelector } = profile;
+  return {
+    name,
+    uid,
+    creationTimestamp,
+    heldBack: isHeldBack(profile),
+    ...(verdict.kind === 'accepted' ? { wanted: { profiles: verdict.profiles, nodeSelector } } : {}),
+    ...(inForce === undefined ? {} : { inForce: { profiles: inForce.profiles, nodeSelector: inForce.nodeSelector } }),
+  };
 }
 
-/** The names that this object defines but an older one owns wherever both are loaded. */
-export function namesOwnedByOthers(profile: ProfileView, all: readonly ProfileView[]): SharedName[] {
-  if (profile.verdict.kind === 'refused') return [];
-  const older = all.filter((other) => other.uid !== profile.uid && !other.deleting && comesBefore(other, profile));
-  return profile.verdict.profiles.flatMap((name) => {
-    const owner = older
-      .filter(({ verdict }) => verdict.kind === 'accepted' && verdict.profiles.includes(name))
-      .sort((left, right) => (comesBefore(left, right) ? -1 : 1))[0];
-    return owner === undefined ? [] : [{ profile: name, owner: owner.name }];
-  });
+/** By what the controller said of this very spec. */
+function isHeldBack({ generation, status }: ProfileView): boolean {
+  const ready = findCondition(status?.conditions, 'Ready');
+  if (ready?.observedGeneration !== generation) return false;
+  return ready.reason === READY_REASON.policyRefused || ready.reason === READY_REASON.conflict;
 }
 
-function comesBefore(left: ProfileView, right: ProfileView): boolean {
-  const [earlier, later] = [Date.parse(left.creationTimestamp), Date.parse(right.creationTimestamp)];
-  return earlier === later ? left.uid < right.uid : earlier < later;
+/** Whether what it asks for changed, or whether it asks: then others may have to be judged anew. */
+export function sameClaim(left: ProfileView, right: ProfileView): boolean {
+  return canonicalJson(claimOf(left)) === canonicalJson(claimOf(right));
+}
+
+function claimOf(profile: ProfileView): object {
+  const { uid, deleting, verdict, nodeSelector } = profile;
+  return {
+    uid,
+    deleting,
+    nodeSelector,
+    heldBack: isHeldBack(profile),
+    profiles: verdict.kind === 'accepted' ? verdict.profiles : [],
+  };
 }

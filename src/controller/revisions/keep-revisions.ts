@@ -1,3 +1,4 @@
+import { POD_RULE_ANNOTATION } from '../../admission/pods/published-rule.ts';
 import type { AppArmorProfile } from '../../api/generated/index.ts';
 import { APPARMOR_PROFILE } from '../../api/resources.ts';
 import { EVENT_REASON } from '../../api/reasons.ts';
@@ -7,8 +8,10 @@ import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import { CONTROLLER_REVISIONS } from '../../kube/resource.ts';
 import type { Logger } from '../../log.ts';
 import type { Announce } from '../announce.ts';
-import { namesOwnedByOthers, type ProfileView } from '../profiles/profile-view.ts';
-import { judge, type Accepted } from '../profiles/verdict.ts';
+import type { ProfileView } from '../profiles/profile-view.ts';
+import { namesOwnedByOthers, type Claimant, type OwnedName } from '../../admission/review/name-owners.ts';
+import { judge, type Accepted } from '../../admission/review/verdict.ts';
+import type { TrialState } from './keep-reviews.ts';
 import { planRevisions, type RevisionAction } from './plan.ts';
 import { revisionMetadata, revisionObject } from './revision-object.ts';
 import type { ControllerRevision, RevisionView } from './revision-view.ts';
@@ -18,6 +21,8 @@ export interface RevisionsKeeper {
   keep(name: string, signal: AbortSignal): Promise<void>;
   /** Why the object's revision could not be stored at the last try; undefined if it could. */
   problem(name: string): string | undefined;
+  /** Names of the spec that other objects own, so that it is not published. */
+  conflicts(name: string): readonly OwnedName[];
   forget(name: string): void;
 }
 
@@ -27,14 +32,19 @@ export interface RevisionParts {
   logger: Logger;
   announce: Announce;
   profile(name: string): ProfileView | undefined;
-  profiles(): readonly ProfileView[];
+  claimant(profile: ProfileView): Claimant;
+  claimants(): Iterable<Claimant>;
   revisionsOf(objectUid: string): readonly RevisionView[];
-  /** `problem(name)` says something else now. */
+  /** Of the trial compile; undefined: it has not begun. */
+  trialState(profile: ProfileView): TrialState | undefined;
+  startTrial(name: string): void;
+  /** `problem(name)` or `conflicts(name)` says something else now. */
   onProblem(name: string): void;
 }
 
 export function createRevisionsKeeper(parts: RevisionParts): RevisionsKeeper {
   const problems = new Map<string, string>();
+  const conflicts = new Map<string, readonly OwnedName[]>();
 
   function note(name: string, problem: string | undefined): void {
     if (problems.get(name) === problem) return;
@@ -43,10 +53,18 @@ export function createRevisionsKeeper(parts: RevisionParts): RevisionsKeeper {
     parts.onProblem(name);
   }
 
+  function noteConflicts(name: string, owned: readonly OwnedName[]): void {
+    const before = conflicts.get(name) ?? [];
+    if (canonicalJson(before) === canonicalJson(owned)) return;
+    if (owned.length === 0) conflicts.delete(name);
+    else conflicts.set(name, owned);
+    parts.onProblem(name);
+  }
+
   return {
     async keep(name, signal) {
       try {
-        await keepRevisions(name, parts, signal);
+        noteConflicts(name, await keepRevisions(name, parts, signal));
         note(name, undefined);
       } catch (error) {
         if (!signal.aborted) note(name, error instanceof Error ? error.message : String(error));
@@ -54,25 +72,40 @@ export function createRevisionsKeeper(parts: RevisionParts): RevisionsKeeper {
       }
     },
     problem: (name) => problems.get(name),
+    conflicts: (name) => conflicts.get(name) ?? [],
     forget(name) {
       problems.delete(name);
+      conflicts.delete(name);
     },
   };
 }
 
-/** One reconcile of an object's revisions. Throws KubeError; the caller retries. */
-async function keepRevisions(name: string, parts: RevisionParts, signal: AbortSignal): Promise<void> {
+/** One reconcile of an object's revisions. Returns the names that keep it from being published. Throws KubeError; the caller retries. */
+async function keepRevisions(name: string, parts: RevisionParts, signal: AbortSignal): Promise<readonly OwnedName[]> {
   const profile = parts.profile(name);
   // A deleted object's revisions belong to the garbage collector.
-  if (profile === undefined || profile.deleting) return;
+  if (profile === undefined || profile.deleting) return [];
   const plan = planRevisions({
     objectUid: profile.uid,
     generation: profile.generation,
-    wanted: profile.verdict.kind === 'accepted' ? profile.verdict.hash : undefined,
+    ...wantedOf(profile),
     revisions: parts.revisionsOf(profile.uid),
   });
-  await act(plan.action, profile, parts, signal);
+  const owned = changesForce(plan.action) ? namesOwnedByOthers(parts.claimant(profile), parts.claimants()) : [];
+  if (owned.length === 0) await act(plan.action, profile, parts, signal);
   for (const revision of plan.remove) await removeOld(revision, parts, signal);
+  return owned;
+}
+
+function wantedOf({ verdict }: ProfileView): Pick<Parameters<typeof planRevisions>[0], 'wanted' | 'podRule'> {
+  if (verdict.kind === 'refused') return { wanted: undefined };
+  return { wanted: verdict.hash, ...(verdict.podRule === undefined ? {} : { podRule: verdict.podRule }) };
+}
+
+/** Whether another revision will be in force. What is in force already is judged no more: agents tell owners apart. */
+function changesForce(action: RevisionAction): boolean {
+  if (action.kind === 'bump') return action.sequence !== action.revision.sequence;
+  return action.kind === 'publish';
 }
 
 async function act(
@@ -85,9 +118,12 @@ async function act(
     case 'none':
       return;
     case 'publish': {
-      const accepted = await readAgain(profile, parts, signal);
+      const trial = parts.trialState(profile);
+      if (trial === undefined) parts.startTrial(profile.name);
+      if (trial?.kind !== 'passed') return;
+      const accepted = await readAccepted(profile, parts.client, signal);
       if (accepted === undefined) return;
-      await store(revisionObject(accepted.content, parts.namespace, action.sequence), parts, signal);
+      await store(revisionObject(accepted.content, parts.namespace, action.sequence, action.podRule), parts, signal);
       announcePublished(
         profile,
         accepted.hash,
@@ -96,12 +132,13 @@ async function act(
       );
       return;
     }
+    // Its content was published before, so it did compile.
     case 'bump': {
-      const { revision, sequence } = action;
+      const { revision, sequence, podRule } = action;
       await putMetadata(
         revision.name,
         revision.uid,
-        revisionMetadata(profile, revision.hash, sequence),
+        revisionMetadata(profile, revision.hash, sequence, podRule),
         sequence,
         parts,
         signal,
@@ -116,12 +153,12 @@ async function act(
  * The texts, which the cache does not keep. Undefined if the object is no longer the one that was decided on: then the
  * watch is about to say so, and that event brings the next reconcile.
  */
-async function readAgain(
+export async function readAccepted(
   profile: ProfileView,
-  parts: RevisionParts,
+  client: KubeClient,
   signal: AbortSignal,
 ): Promise<Accepted | undefined> {
-  const object = await parts.client
+  const object = await client
     .get<AppArmorProfile>(APPARMOR_PROFILE, { name: profile.name }, { signal })
     .catch(undefinedIfNotFound);
   if (object?.metadata.uid !== profile.uid || object.metadata.generation !== profile.generation) return undefined;
@@ -168,7 +205,11 @@ async function putMetadata(
   await parts.client.mergePatch(
     CONTROLLER_REVISIONS,
     key,
-    { metadata: { uid, ...metadata }, revision: sequence },
+    // Null takes away the rule of a spec.pods that there was.
+    {
+      metadata: { uid, ...metadata, annotations: { [POD_RULE_ANNOTATION]: null, ...metadata.annotations } },
+      revision: sequence,
+    },
     { signal },
   );
 }
@@ -202,16 +243,6 @@ function announcePublished(
     action: 'Publish',
     note: `revision ${hash} of generation ${profile.generation} is published to the nodes; it defines ${names}${warned}`,
   });
-  for (const { profile: shared, owner } of namesOwnedByOthers(profile, parts.profiles())) {
-    parts.announce(profile, {
-      type: 'Warning',
-      reason: EVENT_REASON.conflict,
-      action: 'Publish',
-      note:
-        `the older AppArmorProfile ${owner} defines profile ${shared} too and owns the name: ` +
-        'nodes that load that one do not load this. Rename the profile in one of the texts, or delete one object',
-    });
-  }
 }
 
 function undefinedIfNotFound(error: unknown): undefined {

@@ -1,3 +1,4 @@
+import { publishedRuleText, type WantedRule } from '../../admission/pods/published-rule.ts';
 import type { RevisionView } from './revision-view.ts';
 import { revisionInForce } from './revision-view.ts';
 
@@ -13,9 +14,12 @@ export interface RevisionPlan {
 export type RevisionAction =
   /** The wanted revision is in force already, or none is wanted. */
   | { kind: 'none' }
-  | { kind: 'publish'; sequence: number }
-  /** An earlier content is wanted again: its revision gets the highest sequence. Or its metadata was edited: put right. */
-  | { kind: 'bump'; revision: RevisionView; sequence: number };
+  | { kind: 'publish'; sequence: number; podRule?: string }
+  /**
+   * An earlier content is wanted again: its revision gets the highest sequence. Or its pod rule changes, or its metadata was
+   * edited: put right.
+   */
+  | { kind: 'bump'; revision: RevisionView; sequence: number; podRule?: string };
 
 /**
  * What to do with an object's revisions. `wanted` is the hash that the review accepted, undefined if it refused: then the
@@ -26,6 +30,8 @@ export function planRevisions(input: {
   objectUid: string;
   generation: number;
   wanted: string | undefined;
+  /** Of spec.pods of the accepted spec. */
+  podRule?: WantedRule;
   revisions: readonly RevisionView[];
 }): RevisionPlan {
   const { wanted } = input;
@@ -36,15 +42,19 @@ export function planRevisions(input: {
   const remove = history.slice(HISTORY).toReversed();
 
   if (wanted === undefined) return { action: { kind: 'none' }, remove };
+  const text =
+    input.podRule === undefined ? undefined : publishedRuleText(input.podRule, inForce?.podRuleText, input.generation);
+  const podRule = text === undefined ? {} : { podRule: text };
   const revision = revisions.find(({ hash }) => hash === wanted);
   const highest = Math.max(0, ...revisions.filter((other) => other !== revision).map(({ sequence }) => sequence));
   if (revision !== undefined && revision.sequence > highest) {
-    if (ownedBy(revision, input.objectUid)) return { action: { kind: 'none' }, remove };
-    return { action: { kind: 'bump', revision, sequence: revision.sequence }, remove };
+    if (ownedBy(revision, input.objectUid) && revision.podRuleText === text)
+      return { action: { kind: 'none' }, remove };
+    return { action: { kind: 'bump', revision, sequence: revision.sequence, ...podRule }, remove };
   }
   const sequence = Math.max(input.generation, highest + 1);
-  if (revision === undefined) return { action: { kind: 'publish', sequence }, remove };
-  return { action: { kind: 'bump', revision, sequence }, remove };
+  if (revision === undefined) return { action: { kind: 'publish', sequence, ...podRule }, remove };
+  return { action: { kind: 'bump', revision, sequence, ...podRule }, remove };
 }
 
 /** Without its owner a revision would outlive the object. */

@@ -1,3 +1,5 @@
+import { POD_RULE_ANNOTATION, ruleOnRevision } from '../../admission/pods/published-rule.ts';
+import type { PodRule } from '../../admission/pods/rule.ts';
 import type { AppArmorProfileStatusMode } from '../../api/generated/index.ts';
 import { ANNOTATION, LABEL } from '../../api/names.ts';
 import type { OwnerReference } from '../../api/resources.ts';
@@ -29,10 +31,15 @@ export interface RevisionView {
   profiles: readonly string[];
   mode: AppArmorProfileStatusMode;
   nodeSelector: Readonly<Record<string, string>>;
+  /** The annotation with the pod rule, as it stands there. */
+  podRuleText?: string;
+  podRule?: PodRule;
 }
 
 export function viewRevision(revision: ControllerRevision): RevisionView {
   const { metadata, data } = revision;
+  const podRuleText = metadata.annotations?.[POD_RULE_ANNOTATION];
+  const podRule = ruleOnRevision(metadata);
   return {
     name: metadata.name,
     uid: metadata.uid ?? '',
@@ -46,6 +53,8 @@ export function viewRevision(revision: ControllerRevision): RevisionView {
     profiles: data?.profiles ?? [],
     mode: data === undefined ? 'Enforce' : loadedMode(data),
     nodeSelector: data?.nodeSelector ?? {},
+    ...(podRuleText === undefined ? {} : { podRuleText }),
+    ...(podRule === undefined ? {} : { podRule }),
   };
 }
 

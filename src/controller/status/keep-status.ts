@@ -7,6 +7,8 @@ import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { ReconcileResult } from '../../kube/work-queue.ts';
 import type { Announce } from '../announce.ts';
 import type { ProfileView } from '../profiles/profile-view.ts';
+import type { RuleState } from '../pods/rule-state.ts';
+import type { ReviewState } from '../revisions/review-state.ts';
 import { revisionInForce, type RevisionView } from '../revisions/revision-view.ts';
 import type { NodeFacts } from './node-outcome.ts';
 import { paceWrite } from './pace.ts';
@@ -21,7 +23,11 @@ export interface StatusParts {
   revisionsOf(objectUid: string): readonly RevisionView[];
   nodes(): Iterable<NodeFacts>;
   nodeCount(): number;
+  /** Of the spec that the cache has; undefined: not begun. */
+  review(profile: ProfileView): ReviewState | undefined;
   publishProblem(name: string): string | undefined;
+  /** Of the accepted spec's rule for pods, once its revision is in force. */
+  podRule(profile: ProfileView, inForce: RevisionView): RuleState | undefined;
 }
 
 /** Keeps the status of all objects; remembers what it wrote and when, for one term of leadership. */
@@ -41,6 +47,9 @@ interface Written {
 const MANY_NODES = 100;
 const SUMMARY_INTERVAL_MS = 1000;
 
+/** Most trial compiles end in less: then one write says that the revision is published. */
+const SHORT_TRIAL_MS = 1000;
+
 /** The watch delivers a write within milliseconds; one that was compacted away never comes by itself. */
 const AWAIT_OWN_WRITE_MS = 5000;
 
@@ -58,7 +67,8 @@ export function createStatusKeeper(parts: StatusParts): StatusKeeper {
     }
     computedAt.set(name, nowMs);
     // The revision follows within milliseconds; one write says both. At first sight, and if it fails, it is said.
-    if (profile.status !== undefined && isBeingPublished(profile, parts)) return undefined;
+    const news = profile.status === undefined ? undefined : untilNews(profile, parts);
+    if (news !== undefined) return news;
 
     const last = written.get(name);
     const current = withOwnWrite(profile, last, nowMs);
@@ -90,11 +100,16 @@ export function createStatusKeeper(parts: StatusParts): StatusKeeper {
 
 function summaryOf(profile: ProfileView, parts: StatusParts): AppArmorProfileStatus {
   const publishProblem = parts.publishProblem(profile.name);
+  const review = parts.review(profile);
+  const inForce = inForceOf(profile, parts);
+  const podRule = inForce === undefined ? undefined : parts.podRule(profile, inForce);
   return summarize({
     profile,
-    inForce: inForceOf(profile, parts),
+    inForce,
     nodes: parts.nodes(),
     now: parts.clock.date(),
+    ...(review === undefined ? {} : { review }),
+    ...(podRule === undefined ? {} : { podRule }),
     ...(publishProblem === undefined ? {} : { publishProblem }),
   });
 }
@@ -103,9 +118,16 @@ function inForceOf(profile: ProfileView, parts: StatusParts): RevisionView | und
   return revisionInForce(parts.revisionsOf(profile.uid).filter(({ deleting }) => !deleting));
 }
 
-function isBeingPublished(profile: ProfileView, parts: StatusParts): boolean {
-  if (profile.verdict.kind === 'refused' || parts.publishProblem(profile.name) !== undefined) return false;
-  return inForceOf(profile, parts)?.hash !== profile.verdict.hash;
+/** How to wait, where the end of the publication is about to bring the next look; undefined: write now. */
+function untilNews(profile: ProfileView, parts: StatusParts): ReconcileResult | undefined {
+  const { verdict } = profile;
+  if (verdict.kind === 'refused' || parts.publishProblem(profile.name) !== undefined) return undefined;
+  if (inForceOf(profile, parts)?.hash === verdict.hash) return undefined;
+  const review = parts.review(profile);
+  if (review === undefined || review.kind === 'passed') return {};
+  if (review.kind !== 'compiling' || review.slow) return undefined;
+  const inMs = SHORT_TRIAL_MS - (parts.clock.now() - review.sinceMs);
+  return inMs <= 0 ? undefined : { requeueAfterMs: inMs };
 }
 
 /** The object with the status that we wrote last, while the cache has not seen that write. */

@@ -2,7 +2,9 @@ import { findCondition, type ConditionType, type WantedCondition } from '../../a
 import { READY_REASON, type ReadyReason } from '../../api/reasons.ts';
 import type { AppArmorProfileStatusMode } from '../../api/generated/index.ts';
 import type { ProfileView } from '../profiles/profile-view.ts';
-import { findingText } from '../profiles/verdict.ts';
+import { findingText, type TextFinding } from '../../admission/review/verdict.ts';
+import type { RuleState } from '../pods/rule-state.ts';
+import type { ReviewState } from '../revisions/review-state.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import type { NodeCount } from './count-nodes.ts';
 
@@ -10,7 +12,11 @@ export interface ReadinessInput {
   profile: ProfileView;
   inForce: RevisionView | undefined;
   count: NodeCount;
+  /** Of the revision that is to be published. */
+  review?: ReviewState;
   publishProblem?: string;
+  /** Of spec.pods; absent: there is no rule. */
+  podRule?: RuleState;
 }
 
 /**
@@ -44,7 +50,7 @@ interface Readiness {
 function judgeReadiness(input: ReadinessInput): Readiness {
   const { profile, inForce, count } = input;
   const { verdict } = profile;
-  if (verdict.kind === 'refused') return refused(verdict, inForce);
+  if (verdict.kind === 'refused') return refused(verdict.errors, verdict.more, inForce);
   if (inForce?.hash !== verdict.hash) return notPublished(input, verdict.hash);
 
   const { counts } = count;
@@ -88,20 +94,36 @@ function judgeReadiness(input: ReadinessInput): Readiness {
       phase: 'working',
     };
   }
-  return loaded(inForce.mode, count);
+  return ruleNotInForce(input, inForce) ?? loaded(inForce.mode, count);
 }
 
-/** The first errors in full, each with its line, its rule and what to do; a refusal concerns no node, so `failures` has none. */
-function refused(verdict: ProfileView['verdict'] & { kind: 'refused' }, inForce: RevisionView | undefined): Readiness {
-  const told = verdict.errors.slice(0, ERRORS_TOLD);
-  const others = verdict.errors.length - told.length + verdict.more;
+/** After a change of leader a rule is proved anew; until then Ready stays what it was for this generation. */
+function ruleNotInForce({ profile, podRule }: ReadinessInput, inForce: RevisionView): Readiness | undefined {
+  if (podRule === undefined || podRule.kind === 'in-force') return undefined;
+  if (podRule.kind === 'unproved') {
+    if (wasReady(profile, inForce)) return undefined;
+    const message = 'loaded; the rule for new pods is being put in force';
+    return { status: 'False', reason: READY_REASON.progressing, message, phase: 'working' };
+  }
+  return {
+    status: 'False',
+    reason: READY_REASON.podRuleNotInForce,
+    message: `loaded, but new pods do not get the profile yet: ${podRule.message}`,
+    phase: 'working',
+  };
+}
+
+/** The first errors in full, each with its line, its rule and what to do. */
+function refused(errors: readonly TextFinding[], more: number, inForce: RevisionView | undefined): Readiness {
+  const told = errors.slice(0, ERRORS_TOLD);
+  const others = errors.length - told.length + more;
   return {
     status: 'False',
     reason: READY_REASON.policyRefused,
     message: [
       ...told.map(findingText),
       ...(others === 0 ? [] : [others === 1 ? '1 more error' : `${others} more errors`]),
-      inForce === undefined ? 'nothing is published' : `revision ${inForce.hash} stays in force`,
+      whatStays(inForce),
     ].join('. '),
     phase: 'stalled',
   };
@@ -109,13 +131,54 @@ function refused(verdict: ProfileView['verdict'] & { kind: 'refused' }, inForce:
 
 const ERRORS_TOLD = 3;
 
-function notPublished({ profile, publishProblem, inForce }: ReadinessInput, hash: string): Readiness {
+function whatStays(inForce: RevisionView | undefined): string {
+  return inForce === undefined ? 'nothing is published' : `revision ${inForce.hash} stays in force`;
+}
+
+function notPublished({ publishProblem, review, inForce }: ReadinessInput, hash: string): Readiness {
   const status = inForce === undefined ? 'Unknown' : 'False';
-  if (publishProblem !== undefined && profile.verdict.kind === 'accepted') {
+  const progressing = (message: string): Readiness => ({
+    status,
+    reason: READY_REASON.progressing,
+    message,
+    phase: 'working',
+  });
+  switch (review?.kind) {
+    case 'refused':
+      return refused(review.errors, 0, inForce);
+    case 'conflict': {
+      const owned = review.owned.map(
+        ({ profile, owner }) => `the profile ${profile} belongs to AppArmorProfile ${owner}`,
+      );
+      return {
+        status: 'False',
+        reason: READY_REASON.conflict,
+        message: `${owned.join(', ')}; rename it in one of the two, or delete one object. ${whatStays(inForce)}`,
+        phase: 'stalled',
+      };
+    }
+    case 'unavailable':
+      return {
+        status,
+        reason: READY_REASON.reviewUnavailable,
+        message: `revision ${hash} cannot be compiled on trial, which is tried again: ${review.message}. ${whatStays(inForce)}`,
+        phase: 'working',
+      };
+    case 'compiling':
+      return progressing(
+        review.slow
+          ? `revision ${hash} takes long to compile on trial; it is published if that ends within 60 s of CPU`
+          : `revision ${hash} is being compiled on trial`,
+      );
+    case 'passed':
+    case undefined:
+      break;
+  }
+  if (publishProblem !== undefined) {
     const message = `revision ${hash} is accepted but could not be stored, and is tried again: ${publishProblem}`;
     return { status, reason: READY_REASON.publishFailed, message, phase: 'working' };
   }
-  return { status, reason: READY_REASON.progressing, message: `revision ${hash} is being published`, phase: 'working' };
+  return progressing(`revision ${hash} is being published`);
 }
 
 /** A node that joins, or restarts, is not the object's failure: Ready stays True for the generation that once was. */

@@ -27,6 +27,8 @@ const ANNOUNCED: Record<ReadyReason, Omit<Announcement, 'note'> | undefined> = {
   [READY_REASON.loadedNotEnforcing]: { type: 'Warning', reason: EVENT_REASON.ready, action: 'Load' },
   [READY_REASON.progressing]: undefined,
   [READY_REASON.publishFailed]: { type: 'Warning', reason: EVENT_REASON.publishFailed, action: 'Publish' },
+  [READY_REASON.reviewUnavailable]: { type: 'Warning', reason: EVENT_REASON.reviewUnavailable, action: 'Review' },
+  [READY_REASON.podRuleNotInForce]: { type: 'Warning', reason: EVENT_REASON.podRuleNotInForce, action: 'Confine' },
   [READY_REASON.policyRefused]: { type: 'Warning', reason: EVENT_REASON.policyRefused, action: 'Review' },
   [READY_REASON.nodesFailed]: { type: 'Warning', reason: EVENT_REASON.loadFailed, action: 'Load' },
   [READY_REASON.conflict]: { type: 'Warning', reason: EVENT_REASON.conflict, action: 'Load' },

@@ -1,8 +1,10 @@
 import type { AppArmorProfileStatus, AppArmorProfileStatusFailure } from '../../api/generated/index.ts';
 import { shorten, transition } from '../../api/conditions.ts';
 import { READY_REASON } from '../../api/reasons.ts';
-import type { ProfileView, ViewedVerdict } from '../profiles/profile-view.ts';
-import { findingText } from '../profiles/verdict.ts';
+import type { ProfileView } from '../profiles/profile-view.ts';
+import { findingText, type TextFinding } from '../../admission/review/verdict.ts';
+import type { RuleState } from '../pods/rule-state.ts';
+import type { ReviewState } from '../revisions/review-state.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import { countNodes, type NodeCount } from './count-nodes.ts';
 import type { NodeFacts } from './node-outcome.ts';
@@ -14,8 +16,12 @@ export interface SummaryInput {
   /** The revision that nodes should hold; undefined while none was ever published. */
   inForce: RevisionView | undefined;
   nodes: Iterable<NodeFacts>;
+  /** Of the accepted revision, while it is not in force. */
+  review?: ReviewState;
   /** Why the accepted revision could not be published at the last try. */
   publishProblem?: string;
+  /** Of spec.pods; absent: there is no rule. */
+  podRule?: RuleState;
   now: Date;
 }
 
@@ -32,7 +38,7 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
   const { profile, inForce } = input;
   const count = countNodes(inForce, input.nodes);
   const { counts, able } = count;
-  const failures = [...refusals(profile.verdict), ...nodeFailures(count)].slice(0, MOST_FAILURES);
+  const failures = [...refusals(input), ...nodeFailures(count)].slice(0, MOST_FAILURES);
   const profiles = inForce?.profiles ?? (profile.verdict.kind === 'accepted' ? profile.verdict.profiles : []);
   return {
     observedGeneration: profile.generation,
@@ -51,13 +57,17 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
 }
 
 /** In full, where the conditions name only the first of them. */
-function refusals(verdict: ViewedVerdict): AppArmorProfileStatusFailure[] {
-  if (verdict.kind !== 'refused') return [];
-  return verdict.errors.map((error) => ({
+function refusals(input: SummaryInput): AppArmorProfileStatusFailure[] {
+  return refusingErrors(input).map((error) => ({
     reason: READY_REASON.policyRefused,
     message: shorten(findingText(error), LONGEST_FAILURE),
     ...(error.position === undefined ? {} : { line: error.position.line }),
   }));
+}
+
+function refusingErrors({ profile: { verdict }, inForce, review }: SummaryInput): readonly TextFinding[] {
+  if (verdict.kind === 'refused') return verdict.errors;
+  return inForce?.hash !== verdict.hash && review?.kind === 'refused' ? review.errors : [];
 }
 
 function nodeFailures(count: NodeCount): AppArmorProfileStatusFailure[] {

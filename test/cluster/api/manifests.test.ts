@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
+import { POD_CONFIGURATIONS } from '../../../src/admission/pods/entries.ts';
 import { parseAllDocuments } from 'yaml';
 import { OWNER_CLUSTER_ROLE } from '../../../src/api/names.ts';
 import { isNotFound } from '../../../src/kube/errors.ts';
@@ -96,7 +97,14 @@ describe('kubectl apply -k manifests/default', function () {
       'apparmorprofiles.apparmor-operator.dev/status': 'patch',
       'apparmornodes.apparmor-operator.dev': 'create get list patch watch',
       nodes: 'get list watch',
+      namespaces: 'get list watch',
+      pods: 'list watch',
+      'mutatingwebhookconfigurations.admissionregistration.k8s.io': 'create list watch',
+      [`mutatingwebhookconfigurations.admissionregistration.k8s.io ${POD_CONFIGURATIONS.join(',')}`]: 'update',
+      'customresourcedefinitions.apiextensions.k8s.io apparmorprofiles.apparmor-operator.dev': 'get',
       'clusterroles.rbac.authorization.k8s.io apparmor-operator-controller': 'get',
+      'validatingwebhookconfigurations.admissionregistration.k8s.io': 'create',
+      'validatingwebhookconfigurations.admissionregistration.k8s.io apparmor-operator-review': 'list update watch',
     };
     const events = { 'events.events.k8s.io': 'create patch' };
     expect(await grantedRights(admin, controller, 'kube-system')).to.deep.equal(clusterWide);
@@ -108,6 +116,8 @@ describe('kubectl apply -k manifests/default', function () {
       'daemonsets.apps': 'create',
       'daemonsets.apps apparmor-operator-agent': 'get list update watch',
       pods: 'get list watch',
+      secrets: 'create',
+      'secrets apparmor-operator-webhook': 'list update watch',
       'leases.coordination.k8s.io': 'create',
       'leases.coordination.k8s.io apparmor-operator-controller': 'get update',
     });

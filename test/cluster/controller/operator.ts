@@ -9,6 +9,9 @@ import { isNotFound } from '../../../src/kube/errors.ts';
 import { kubeconfigAccess } from '../../../src/kube/kubeconfig.ts';
 import { CONTROLLER_REVISIONS, EVENTS, LEASES, NODES } from '../../../src/kube/resource.ts';
 import { createTransport } from '../../../src/kube/transport.ts';
+import { trixieAppArmor } from '../../corpus/trixie-parser.ts';
+import { defaultCacheFolder } from '../../testbed/cache.ts';
+import { freePort } from '../../testbed/api-endpoint.ts';
 import { createOwner, start, waitFor, type OwnedProcess } from '../../testbed/process.ts';
 import { installOperator, kubectl, NAMESPACE, ROOT } from '../api/installation.ts';
 import { controlPlane } from '../fixture.ts';
@@ -17,6 +20,8 @@ import { controlPlane } from '../fixture.ts';
 export interface RunningController {
   identity: string;
   process: OwnedProcess;
+  /** Where the API server reaches its webhooks. */
+  webhookPort: number;
   /** Lines of its log so far. */
   log(): string;
   /** As a node that loses power: nothing is released. */
@@ -27,7 +32,8 @@ export interface RunningController {
 /** The operator's manifests, Nodes without machines, and a client with all rights. */
 export interface TestOperator {
   client: KubeClient;
-  startController(identity: string): Promise<RunningController>;
+  /** With these flags besides. It compiles as in the image: the parser, abi and abstractions of Debian 13. */
+  startController(identity: string, flags?: readonly string[]): Promise<RunningController>;
   /** A Node that is Ready and stays it. */
   createNode(name: string, labels?: Record<string, string>): Promise<{ uid: string }>;
   /** From now on its kubelet is silent, and says that it is not ready. */
@@ -56,8 +62,8 @@ export async function startOperator(): Promise<TestOperator> {
 
   return {
     client,
-    async startController(identity) {
-      const controller = await startProcess(identity, client);
+    async startController(identity, flags = []) {
+      const controller = await startProcess(identity, client, flags);
       owner.add(() => controller.stop());
       return controller;
     },
@@ -76,15 +82,23 @@ export async function startOperator(): Promise<TestOperator> {
   };
 }
 
-async function startProcess(identity: string, client: KubeClient): Promise<RunningController> {
+async function startProcess(
+  identity: string,
+  client: KubeClient,
+  flags: readonly string[],
+): Promise<RunningController> {
   const kubeconfig = await controlPlane().tokenKubeconfig({
     namespace: NAMESPACE,
     serviceAccount: 'apparmor-operator-controller',
   });
   await ownPod(identity);
   let log = '';
+  const webhookPort = await freePort();
   const args = ['src/main.ts', 'controller', `--kubeconfig=${kubeconfig}`, `--namespace=${NAMESPACE}`];
-  const child = start(process.execPath, [...args, '--health-port=0'], {
+  const webhook = [`--webhook-port=${webhookPort}`, `--webhook-url=https://127.0.0.1:${webhookPort}`];
+  const { compiler } = await trixieAppArmor({ folder: defaultCacheFolder(process.env), log: console.log });
+  const policies = [`--apparmor-parser=${compiler.parser}`, `--policy-folder=${compiler.basePath}`];
+  const child = start(process.execPath, [...args, ...webhook, ...policies, '--health-port=0', ...flags], {
     name: identity,
     cwd: ROOT,
     env: { POD_NAME: identity },
@@ -101,6 +115,7 @@ async function startProcess(identity: string, client: KubeClient): Promise<Runni
   return {
     identity,
     process: child,
+    webhookPort,
     log: () => log,
     async kill() {
       if (child.pid !== undefined) process.kill(child.pid, 'SIGKILL');

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import { APPARMOR_PROFILE } from '../../../src/api/resources.ts';
 import { waitFor } from '../../testbed/process.ts';
 import { kubectl, NAMESPACE } from '../api/installation.ts';
-import { applyProfile, eventWhen, getProfile, profileWhen, revisionsOf, sequenceOf } from './operator.ts';
-import { policy, withController } from './running.ts';
+import { applyProfile, eventWhen, profileWhen, revisionsOf, sequenceOf } from './operator.ts';
+import { policy, WITHOUT_WEBHOOKS, withController } from './running.ts';
 
 describe('controller: revisions', function () {
   this.timeout(90_000);
-  const running = withController();
+  const running = withController(WITHOUT_WEBHOOKS);
 
   it('publishes what passed review, owned by the object; the object itself is left alone', async () => {
     const client = running.client();
@@ -94,20 +94,32 @@ describe('controller: revisions', function () {
     expect((await revisionsOf(client, good.metadata.uid)).map(sequenceOf)).to.deep.equal([1]);
   });
 
-  it('two objects that define one name: the younger is told', async () => {
+  it('what does not compile is not published, and the last one stays in force', async () => {
     const client = running.client();
-    const [older, younger] = [running.newName('older'), running.newName('younger')];
-    await applyProfile(client, older, { policy: policy('shared-name') });
-    // The owner is the older by creation time, which has whole seconds.
-    const { metadata } = await getProfile(client, older);
-    await waitFor(
-      'another second',
-      { deadlineMs: 5000 },
-      () => Date.now() >= Date.parse(metadata.creationTimestamp) + 1000,
+    const name = running.newName('broken');
+    const good = await applyProfile(client, name, { policy: policy(name) });
+    const before = await profileWhen(client, name, 'published', ({ status }) => status?.revision !== undefined);
+    const broken = {
+      policy: policy(name),
+      variants: [{ nodeSelector: { os: 'x' }, policy: policy(name, '  @{NOT} r,\n') }],
+    };
+    await applyProfile(client, name, broken);
+    const refused = await profileWhen(client, name, 'refused', (_, ready) => ready === 'False/PolicyRefused');
+    expect(refused.status?.conditions?.find(({ type }) => type === 'Stalled')?.message).to.match(
+      /^variants\[0\]\.policy, line 3: .*\(rule compile-failed\); .* stays in force$/,
     );
-    await applyProfile(client, younger, { policy: policy('shared-name') });
-    await eventWhen(client, younger, 'Conflict', new RegExp(`${older} defines profile shared-name`));
-    expect(await revisionsOf(client, (await getProfile(client, younger)).metadata.uid)).to.have.length(1);
+    expect(refused.status?.failures?.[0]).to.deep.include({ reason: 'PolicyRefused', line: 3 });
+    expect(refused.status?.revision).to.equal(before.status?.revision);
+    expect(await revisionsOf(client, good.metadata.uid)).to.have.length(1);
+    await eventWhen(client, name, 'PolicyRefused', /line 3: /);
+    await applyProfile(client, name, { policy: policy(name, '  # 3\n') });
+    const next = await profileWhen(
+      client,
+      name,
+      'published',
+      ({ status }) => status?.revision !== before.status?.revision,
+    );
+    expect(next.status?.conditions?.map(({ type }) => type)).not.to.include('Stalled');
   });
 
   it('a deleted revision is published again, spoilt metadata put right; with the object all are gone', async () => {

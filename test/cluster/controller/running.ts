@@ -12,15 +12,18 @@ export interface Running {
   newName(word: string): string;
 }
 
-/** Makes the surrounding `describe` run with the operator installed and one controller that leads. */
-export function withController(): Running {
+/** Flags of a controller whose webhooks the API server cannot reach, so that it stores what they would refuse. */
+export const WITHOUT_WEBHOOKS: readonly string[] = ['--webhook-url=https://127.0.0.1:1'];
+
+/** Makes the surrounding `describe` run with the operator installed and one controller, with these flags, that leads. */
+export function withController(flags: readonly string[] = []): Running {
   let operator: TestOperator | undefined;
   let controller: RunningController | undefined;
   const made: string[] = [];
 
   before('install the operator and start a controller', async () => {
     operator = await startOperator();
-    controller = await operator.startController('controller-one');
+    controller = await operator.startController('controller-one', flags);
   });
 
   after('stop the controller', async () => {

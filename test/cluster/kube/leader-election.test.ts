@@ -76,8 +76,12 @@ describe('leader election on a real API server', function () {
     const name = `${namePrefix(this)}lease`;
     const three = await Promise.all(['a', 'b', 'c'].map((identity) => start(name, identity)));
     await waitFor('a leader', soon, () => three.some(({ leads }) => leads()));
-    // Longer than a lease: the others must see it renewed.
-    await systemClock.sleep(4000);
+    // Renewed for longer than a lease lasts, so that the others had their chance.
+    await waitFor('renewals', soon, async () => {
+      const { stdout } = await controlPlane().kubectl(['get', 'lease', name, '--output=jsonpath={.spec}']);
+      const { acquireTime, renewTime } = JSON.parse(stdout) as { acquireTime: string; renewTime: string };
+      return Date.parse(renewTime) - Date.parse(acquireTime) > 3000;
+    });
     const leaders = three.filter(({ leads }) => leads());
     expect(leaders).to.have.length(1);
     expect(three.filter(({ turns }) => turns.length > 0)).to.have.length(1);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -16,7 +16,7 @@ import type { WatchCache } from '../../../src/kube/watch-cache.ts';
 import { defaultCacheFolder } from '../../testbed/cache.ts';
 import { startControlPlane } from '../../testbed/control-plane.ts';
 import type { ControlPlane } from '../../testbed/control-plane.ts';
-import { createOwner, start, waitFor } from '../../testbed/process.ts';
+import { createOwner, waitFor } from '../../testbed/process.ts';
 import type { Owner } from '../../testbed/process.ts';
 import { startProxy } from '../../unit/kube/proxy.ts';
 import type { Proxy } from '../../unit/kube/proxy.ts';
@@ -176,9 +176,9 @@ describe('outages of a real API server', function () {
     changes.length = 0;
     await change(CONFIG_MAPS, 'created', 'before');
     await waitFor('the last event', soon, () => changes.length === 1);
-    const restart = await killApiServer(controlPlane);
-    owner.add(restart());
-    await waitFor('a change after the restart', { deadlineMs: 60_000 }, () => change(CONFIG_MAPS, 'created', 'after'));
+    await controlPlane.killApiServer();
+    await controlPlane.startApiServer();
+    await change(CONFIG_MAPS, 'created', 'after');
     await client.delete(CONFIG_MAPS, { name: 'short-lived', namespace });
     await waitFor('both changes', soon, () => changes.length === 3);
     expect(changes.slice(1).sort()).to.deep.equal(['created: before→after', 'short-lived: old→-']);
@@ -205,27 +205,4 @@ async function compacted(transport: Transport, resourceVersion: string): Promise
     const outcome = await transport.request({ method: 'GET', path, query }).catch((error: unknown) => error);
     return isGone(outcome);
   });
-}
-
-/** Ends the API server as a crash would. The function that is returned starts it again, and returns what ends that one. */
-async function killApiServer(controlPlane: ControlPlane): Promise<() => () => Promise<void>> {
-  const { pid, command } = await findApiServer(controlPlane.folder);
-  process.kill(pid, 'SIGKILL');
-  const [program = '', ...args] = command;
-  return () => {
-    const logFile = join(controlPlane.folder, 'kube-apiserver.log');
-    return start(program, args, { name: 'kube-apiserver', logFile, graceMs: 0 }).stop;
-  };
-}
-
-async function findApiServer(folder: string): Promise<{ pid: number; command: string[] }> {
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const command = (await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
-    const ours = command.some((argument) => argument.includes(`${folder}/`));
-    if (ours && command.includes('kube-apiserver') && command[0]?.endsWith('/kubernetes') === true) {
-      return { pid: Number(entry), command };
-    }
-  }
-  throw new Error(`no kube-apiserver runs for ${folder}`);
 }

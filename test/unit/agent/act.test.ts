@@ -47,7 +47,7 @@ describe('agent/act', () => {
     log,
     bootID: BOOT,
     metrics,
-    writeLedger: async (ledger) => void written.push(ledger),
+    writeLedger: async (ledger) => written.push(ledger) > 0,
   });
 
   async function act(
@@ -72,7 +72,7 @@ describe('agent/act', () => {
     expect(atLoad?.rows.get('web')).to.not.have.property('loaded');
     expect(result.ledger).to.deep.equal(ledgerOf(web));
     expect(written.at(-1)).to.equal(result.ledger);
-    expect(result.succeeded).to.deep.equal([loadOf(web).id]);
+    expect(result.succeeded).to.deep.equal([loadOf(web)]);
     expect([...kernel.held.keys()]).to.deep.equal(['web', 'web//hat']);
   });
 
@@ -141,7 +141,7 @@ describe('agent/act', () => {
   it('says since when a profile is back, and counts the correction', async () => {
     const { ledger } = await act([web], { ledger: ledgerOf(web) });
     expect(ledger.rows.get('web')).to.include({ loadedSince: '2030-01-01T00:00:00.000Z' });
-    expect(await registry.metrics()).to.contain('apparmor_agent_drift_corrected_total{kind="unloaded"} 2');
+    expect(await registry.metrics()).to.contain('apparmor_agent_drift_corrected_total{what="Unloaded"} 2');
     expect(log.lines.some((line) => line.startsWith('warn put a policy right'))).to.equal(true);
   });
 

@@ -43,12 +43,15 @@ export interface AgentBench {
   /** Of the AppArmorNode's status. */
   loaded(): Record<string, string>;
   problems(): ReportedProblem[];
+  /** Lets a process of this id run under a label; none: it has ended. */
+  process(pid: number, label: string | undefined): Promise<void>;
 }
 
 export interface ReportedProblem {
   state: string;
   reason: string;
   profile: string;
+  message: string;
   line?: number;
 }
 
@@ -58,6 +61,7 @@ export async function createAgentBench(): Promise<AgentBench> {
   await mkdir(join(folder, 'proc/sys/kernel/random'), { recursive: true });
   await writeFile(join(folder, 'proc/sys/kernel/random/boot_id'), 'boot-1\n');
   await writeFile(join(folder, 'proc/sys/kernel/osrelease'), '6.12.0\n');
+  await writeFile(join(folder, 'proc/loadavg'), '0.10 0.20 0.30 1/1 1\n');
   for (const file of ['parser', 'features']) await writeFile(join(folder, file), 'one');
   await mkdir(join(folder, 'base'));
 
@@ -122,6 +126,14 @@ export async function createAgentBench(): Promise<AgentBench> {
       await rm(folder, { recursive: true, force: true });
     },
     loaded: () => (bench.api.status()?.['loaded'] ?? {}) as Record<string, string>,
+    async process(pid, label) {
+      const path = join(folder, 'proc', String(pid));
+      await rm(path, { recursive: true, force: true });
+      if (label === undefined) return;
+      const attr = join(path, 'task', String(pid), 'attr/apparmor');
+      await mkdir(attr, { recursive: true });
+      await writeFile(join(attr, 'current'), label);
+    },
     problems: () => (bench.api.status()?.['problems'] ?? []) as ReportedProblem[],
   };
   return bench;

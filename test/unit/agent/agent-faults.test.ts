@@ -39,7 +39,7 @@ describe('agent through faults', () => {
     await until(() => kernel.held.get('web')?.mode === 'enforce');
     await until(async () => {
       const { body } = await agent.get('/metrics');
-      return body.includes('drift_corrected_total{kind="unloaded"} 1') && body.includes('{kind="mode"} 1');
+      return body.includes('drift_corrected_total{what="Unloaded"} 1') && body.includes('{what="ModeChanged"} 1');
     });
   });
 

@@ -110,7 +110,7 @@ describe('agent', () => {
     expect(kernel.writes).to.have.length(2);
   });
 
-  it('removes nothing, and reports what nobody wants any more', async () => {
+  it('removes nothing without a grant, and reports what nobody wants any more', async () => {
     api.putLabels({ pool: 'apps' });
     api.putAppArmorNode();
     const name = api.putRevision(content('web'));

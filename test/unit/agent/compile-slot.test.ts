@@ -189,4 +189,27 @@ describe('agent/compile-slot', () => {
     await only.stopped();
     expect([failed.size, compiled.size]).to.deep.equal([0, 0]);
   });
+
+  it('passes on what the compiler warned of, once each, with the first line', async () => {
+    const warned = slotWith(async (request) => {
+      const made = await compiler.compile(request);
+      const warnings = [
+        { message: 'userns rules not enforced' },
+        { message: 'mqueue rules not enforced', line: 3 },
+        { message: 'userns rules not enforced', line: 7 },
+      ];
+      return made.kind === 'compiled' ? { ...made, warnings } : made;
+    });
+    texts.set('web', policyText('web'));
+    warned.offer([wanted('web')]);
+    await settled();
+    expect(compiled.get('web')?.warning).to.deep.equal({
+      message: 'userns rules not enforced; mqueue rules not enforced',
+      line: 3,
+    });
+    texts.set('quiet', policyText('quiet'));
+    slot().offer([wanted('quiet')]);
+    await settled();
+    expect(compiled.get('quiet')).to.not.have.property('warning');
+  });
 });

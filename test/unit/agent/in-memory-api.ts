@@ -24,6 +24,8 @@ export interface InMemoryApi {
   deleteRevision(name: string): void;
   putAppArmorNode(uid?: string): void;
   deleteAppArmorNode(): void;
+  /** Grants for this node's AppArmorNode, which keeps its status. */
+  grant(unload: readonly object[]): void;
   status(): Record<string, unknown> | undefined;
   /** Writes of the status so far. */
   patches: object[];
@@ -125,6 +127,11 @@ export function createInMemoryApi(): InMemoryApi {
     deleteRevision: (name) => remove(PATHS.revisions, name),
     putAppArmorNode: (uid = 'uid-row') => void put(PATHS.rows, { metadata: { name: NODE, uid } }),
     deleteAppArmorNode: () => remove(PATHS.rows, NODE),
+    grant(unload) {
+      const row = inPath(PATHS.rows).get(NODE);
+      if (row === undefined) throw notFound(NODE);
+      put(PATHS.rows, { ...row, spec: { unload } });
+    },
     status: () => inPath(PATHS.rows).get(NODE)?.['status'] as Record<string, unknown> | undefined,
     transport: {
       async request(asked) {

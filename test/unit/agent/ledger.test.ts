@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { rootOf } from '../../../src/kernel/profile-name.ts';
 import {
   decodeLedger,
   EMPTY_LEDGER,
   encodeLedger,
-  rootOf,
   rootsOf,
   withLoaded,
   withoutIntent,
@@ -62,11 +62,17 @@ describe('agent/ledger', () => {
   });
 
   it('remembers when a profile came back, within one boot', () => {
-    const since = new Map([['web', '2030-01-02T00:00:00Z']]);
+    const unloaded = { what: 'Unloaded' as const, time: '2030-01-02T00:00:00Z' };
+    const since = new Map([['web', unloaded]]);
     const back = withLoaded(intended(ledgerOf(web), web), loadOf(web), BOOT, since);
     expect(back.rows.get('web')).to.include({ loadedSince: '2030-01-02T00:00:00Z' });
     expect(recorded(back, web2).rows.get('web')).to.include({ loadedSince: '2030-01-02T00:00:00Z' });
     expect(recorded(back, web, 'boot-2').rows.get('web')).to.not.have.property('loadedSince');
+    const replaced = { what: 'Replaced' as const, time: '2030-01-03T00:00:00Z' };
+    const again = withLoaded(intended(back, web), loadOf(web), BOOT, new Map([['web', replaced]])).rows.get('web');
+    expect(again).to.deep.include({ loadedSince: unloaded.time, corrected: replaced });
+    expect(recorded(back, web2).rows.get('web')?.corrected).to.equal(unloaded);
+    expect(recorded(back, web, 'boot-2').rows.get('web')).to.not.have.property('corrected');
   });
 
   it('forgets rows, and what only they needed', () => {

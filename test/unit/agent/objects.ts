@@ -4,6 +4,7 @@ import { EMPTY_LEDGER, loadId, rootsOfLoad, withIntent, withLoaded } from '../..
 import type { Ledger, LedgerLoad, Origin } from '../../../src/agent/ledger.ts';
 import type { CompiledPolicy, PlanInput } from '../../../src/agent/plan.ts';
 import type { WantedPolicy } from '../../../src/agent/prepared-revision.ts';
+import type { UnloadKnowledge } from '../../../src/agent/removals.ts';
 import type { RevisionHead } from '../../../src/agent/revision-content.ts';
 import type { RevisionContent } from '../../../src/api/revision.ts';
 import { revisionHash, revisionName } from '../../../src/api/revision.ts';
@@ -92,10 +93,21 @@ export function planInput(policies: readonly WantedPolicy[], change: Partial<Pla
     bootID: BOOT,
     compiled: new Map(policies.map((policy) => [policy.fingerprint, compiledOf(policy)])),
     failures: new Map(),
+    isSlow: () => false,
+    unload: NOTHING_GRANTED,
     now: 1_000,
     ...change,
   };
 }
+
+export const NOTHING_GRANTED: UnloadKnowledge = {
+  allowed: true,
+  grants: [],
+  date: Date.UTC(2030, 0, 1),
+  since: new Map(),
+  uses: new Map(),
+  failures: new Map(),
+};
 
 export function policyText(...names: readonly string[]): string {
   return names.map((name) => `profile ${name} {\n  file,\n}\n`).join('');

@@ -50,6 +50,15 @@ describe('agent/plan: the last good load', () => {
     expect(failed.policies[0]?.fallback).to.deep.include({ kind: 'load', load: loadOf(web) });
   });
 
+  it('is loaded meanwhile if the recompile takes long', () => {
+    const ledger = recorded(EMPTY_LEDGER, web, 'boot-0');
+    const here = wanted('web', { environment: 'env-2', fingerprint: 'fp-2' });
+    const slow = new Set(['fp-2']);
+    const plan = planNode(planInput([here], { compiled: new Map(), ledger, isSlow: (one) => slow.has(one) }));
+    expect(plan.policies[0]?.step.kind).to.equal('compile');
+    expect(plan.policies[0]?.fallback).to.deep.include({ kind: 'load', load: loadOf(web) });
+  });
+
   it('is not tried again at once if the kernel refused it too', () => {
     const failures = new Map([...broken, [loadOf(web).id, { ...failure, retryAt: 9_999 }]]);
     const plan = planNode(planInput([web2], { ...held, failures }));

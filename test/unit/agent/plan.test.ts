@@ -33,6 +33,19 @@ describe('agent/plan', () => {
         step: { kind: 'keep', load: loadOf(web) },
       },
       {
+        it: 'records what made the same bytes anew',
+        input: planInput([{ ...web, fingerprint: 'fp-new' }], {
+          kernel: heldBy(web),
+          ledger: ledgerOf(web),
+          compiled: new Map([['fp-new', compiledOf(web)]]),
+        }),
+        step: {
+          kind: 'record',
+          load: { ...loadOf(web), fingerprint: 'fp-new' },
+          origins: new Map([['web', 'created']]),
+        },
+      },
+      {
         it: 'adopts what the kernel holds and the ledger does not know',
         input: planInput([web], { kernel: heldBy(web) }),
         step: { kind: 'record', load: loadOf(web), origins: new Map([['web', 'adopted']]) },
@@ -65,7 +78,12 @@ describe('agent/plan', () => {
       {
         it: 'takes it over where the object says Replace',
         input: planInput([replace], { kernel: foreign }),
-        step: { kind: 'load', load: loadOf(replace), origins: new Map([['web', 'takenOver']]), drift: [] },
+        step: {
+          kind: 'load',
+          load: loadOf(replace),
+          origins: new Map([['web', 'takenOver']]),
+          drift: [{ profile: 'web', kind: 'foreign' }],
+        },
       },
       {
         it: 'counts what something else loaded after a reboot as not ours',

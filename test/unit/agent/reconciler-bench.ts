@@ -6,8 +6,12 @@ import { createAgentMetrics } from '../../../src/agent/metrics.ts';
 import type { WantedPolicy } from '../../../src/agent/prepared-revision.ts';
 import { createReconciler } from '../../../src/agent/reconciler.ts';
 import type { PassResult, Reconciler } from '../../../src/agent/reconciler.ts';
+import type { LivingObject } from '../../../src/agent/ownership.ts';
+import type { UnloadPermission } from '../../../src/agent/unloader.ts';
 import { createInMemoryKernel } from '../kernel/in-memory-kernel.ts';
 import type { InMemoryKernel } from '../kernel/in-memory-kernel.ts';
+import { createInMemoryProcesses } from '../kernel/in-memory-processes.ts';
+import type { InMemoryProcesses } from '../kernel/in-memory-processes.ts';
 import { createManualClock } from '../kube/manual-clock.ts';
 import type { ManualClock } from '../kube/manual-clock.ts';
 import { binaryOf, BOOT, hashesOf, planInput } from './objects.ts';
@@ -37,9 +41,12 @@ export interface Bench {
   disk: { text: string };
   offered: WantedPolicy[][];
   slow: Set<string>;
+  processes: InMemoryProcesses;
   /** Throws at the step with this number, as a kill would end the process there. */
   crashAt?: number;
   steps: string[];
+  /** The disk is full. */
+  cannotWrite: boolean;
 }
 
 export function bench(store: CompiledStore): Bench {
@@ -50,7 +57,9 @@ export function bench(store: CompiledStore): Bench {
     disk: { text: encodeLedger(EMPTY_LEDGER, 'n') },
     offered: [],
     slow: new Set(),
+    processes: createInMemoryProcesses(),
     steps: [],
+    cannotWrite: false,
   };
 }
 
@@ -71,20 +80,27 @@ export function reconciler(of: Bench, bootID = BOOT): Reconciler {
       state: () => kernel.state(),
       revision: () => kernel.revision(),
       profiles: () => kernel.profiles(),
-      remove: () => Promise.reject(new Error('nothing is ever removed')),
+      async remove(name) {
+        step(of, 'before remove');
+        await kernel.remove(name);
+        step(of, 'after remove');
+      },
       async load(binary) {
         step(of, 'before load');
         await kernel.load(binary);
         step(of, 'after load');
       },
     },
+    processes: of.processes,
     store: of.store,
     slot: () => slot,
     ledger: decodeLedger(of.disk.text, 'n'),
     async writeLedger(ledger) {
       step(of, 'before ledger');
+      if (of.cannotWrite) return false;
       of.disk.text = encodeLedger(ledger, 'n');
       step(of, 'after ledger');
+      return true;
     },
     bootID,
     clock: of.clock,
@@ -93,6 +109,14 @@ export function reconciler(of: Bench, bootID = BOOT): Reconciler {
   });
 }
 
-export function pass(of: Reconciler, policies: readonly WantedPolicy[]): Promise<PassResult> {
-  return of.pass({ policies, living: planInput(policies).living });
+/** `living`: objects that exist besides those of the policies. */
+export function pass(
+  of: Reconciler,
+  policies: readonly WantedPolicy[],
+  unload: UnloadPermission = { allowed: true, grants: [] },
+  living: readonly LivingObject[] = [],
+): Promise<PassResult> {
+  const objects = new Map(planInput(policies).living);
+  for (const object of living) objects.set(object.uid, object);
+  return of.pass({ policies, living: objects, unload });
 }

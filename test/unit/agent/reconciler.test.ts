@@ -95,6 +95,50 @@ describe('agent/reconciler', () => {
     expect(plan.policies[0]?.step.kind).to.equal('compile');
   });
 
+  it('does not compile for ever what the disk does not keep', async () => {
+    const of = bench(storeOf(web));
+    const { store } = of;
+    const read = store.read.bind(store);
+    of.store.read = async () => undefined;
+    const keeper = reconciler(of);
+    await pass(keeper, [web]);
+    keeper.compiled(web, compiledOf(web));
+    const { plan, retryAt } = await pass(keeper, [web]);
+    const step = plan.policies[0]?.step;
+    expect(step?.kind === 'failed' ? step.failure.message : '').to.contain('look at its disk');
+    expect(retryAt).to.equal(of.clock.now() + 10_000);
+    await of.clock.advance(10_000);
+    of.store.read = read;
+    expect((await pass(keeper, [web])).plan.policies[0]?.step.kind).to.equal('compile');
+    keeper.compiled(web, compiledOf(web));
+    expect((await pass(keeper, [web])).plan.policies[0]?.step.kind).to.equal('keep');
+  });
+
+  it('says again after a restart what the compiler warned of', async () => {
+    const of = bench(storeOf());
+    const keeper = reconciler(of);
+    await pass(keeper, [web]);
+    const warning = { message: 'userns rules not enforced' };
+    await of.store.save(web.fingerprint, binaryOf(web));
+    keeper.compiled(web, { ...compiledOf(web), warning });
+    await pass(keeper, [web]);
+    const { plan, ledger } = await pass(reconciler(of, 'boot-2'), [web]);
+    const step = plan.policies[0]?.step;
+    expect(step?.kind === 'keep' || step?.kind === 'load' ? step.load.warning : undefined).to.deep.equal(warning);
+    expect(ledger.loads.get(loadOf(web).id)?.warning).to.deep.equal(warning);
+  });
+
+  it('takes over where the object says so, and says that it did', async () => {
+    const of = bench(storeOf(web));
+    of.kernel.change('web', { rawSha256: 'ff' });
+    const { ledger } = await pass(reconciler(of), [{ ...web, conflictPolicy: 'Replace' }]);
+    expect(ledger.rows.get('web')).to.deep.include({
+      origin: 'takenOver',
+      corrected: { what: 'TakenOver', time: '2030-01-01T00:00:00.000Z' },
+    });
+    expect(ledger.rows.get('web')).to.not.have.property('loadedSince');
+  });
+
   it('says so if the last good policy is no longer on the disk', async () => {
     const of = bench(storeOf());
     of.disk.text = encodeLedger(ledgerOf(web), 'n');

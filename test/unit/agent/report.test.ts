@@ -2,9 +2,23 @@ import { expect } from 'chai';
 import { EMPTY_LEDGER, withLoaded } from '../../../src/agent/ledger.ts';
 import { planNode } from '../../../src/agent/plan.ts';
 import type { ConflictOwner, Plan, PlanInput, PolicyPlan } from '../../../src/agent/plan.ts';
-import { clip, nodeStatus } from '../../../src/agent/report.ts';
+import { clip } from '../../../src/agent/clip.ts';
+import { nodeStatus } from '../../../src/agent/report.ts';
+import type { ProfileUse, UnloadKnowledge } from '../../../src/agent/removals.ts';
 import type { ReportInput } from '../../../src/agent/report.ts';
-import { BOOT, content, headOf, heldBy, intended, ledgerOf, loadOf, planInput, recorded, wanted } from './objects.ts';
+import {
+  BOOT,
+  content,
+  headOf,
+  heldBy,
+  intended,
+  ledgerOf,
+  loadOf,
+  NOTHING_GRANTED,
+  planInput,
+  recorded,
+  wanted,
+} from './objects.ts';
 
 const web = wanted('web');
 const web2 = wanted('web', { revision: 'web-r2' });
@@ -24,7 +38,13 @@ function report(input: PlanInput, change: Partial<ReportInput> = {}): ReturnType
 }
 
 function planOf(policy: Partial<PolicyPlan>): Plan {
-  return { policies: [{ policy: web, step: { kind: 'compile' }, ...policy }], retained: [], forget: [] };
+  return {
+    policies: [{ policy: web, step: { kind: 'compile' }, ...policy }],
+    retained: [],
+    removals: [],
+    waiting: [],
+    forget: [],
+  };
 }
 
 describe('agent/report', () => {
@@ -142,6 +162,123 @@ describe('agent/report', () => {
     });
   });
 
+  describe('says why what nobody wants stays', () => {
+    const pair = wanted('pair', { profiles: ['one', 'two'], names: ['one', 'two'] });
+    const again = wanted('web', { object: { ...web.object, uid: 'uid-again' }, fingerprint: 'fp-again' });
+    const retained = (unload: Partial<UnloadKnowledge>, change: Partial<PlanInput> = {}): string[] => {
+      const input = planInput([], { kernel: heldBy(web), ledger: ledgerOf(web), ...change });
+      const { problems = [] } = report({ ...input, unload: { ...NOTHING_GRANTED, ...unload } });
+      return problems.filter(({ state }) => state === 'Retained').map(({ reason, message }) => `${reason}: ${message}`);
+    };
+    const one = (use: ProfileUse): string[] => retained({ uses: new Map([['web', use]]) });
+    const waits = `NoLongerWanted: ${isWhole('; it stays loaded until no pod refers to it and no process runs under it')}`;
+
+    const cases: { it: string; is: string[]; says: readonly string[] }[] = [
+      { it: 'that nobody has granted it', is: retained({}), says: [waits] },
+      { it: 'that nothing may be removed now, alike', is: retained({ allowed: false }), says: [waits] },
+      { it: 'one process', is: one(counted(1)), says: [`InUse: ${isWhole(', but 1 process runs under it')}`] },
+      { it: 'several', is: one(counted(12)), says: [`InUse: ${isWhole(', but 12 processes run under it')}`] },
+      {
+        it: 'what cannot be read',
+        is: one(counted(0, 1)),
+        says: [`InUse: ${isWhole(', but 1 process cannot be looked into')}`],
+      },
+      {
+        it: 'both',
+        is: one(counted(2, 3)),
+        says: [`InUse: ${isWhole(', but 2 processes run under it, and 3 processes cannot be looked into')}`],
+      },
+      {
+        it: 'that it cannot see',
+        is: one({ kind: 'unseen', message: 'no /proc' }),
+        says: [`InUse: ${isWhole(', but what runs under it cannot be seen: no /proc')}`],
+      },
+      {
+        it: 'what runs under another of the same text',
+        is: retained({ uses: new Map([['two', counted(2)]]) }, { kernel: heldBy(pair), ledger: ledgerOf(pair) }),
+        says: [
+          `InUse: ${isWhole(', but 2 processes run under two, which was loaded with it')}`,
+          `InUse: ${isWhole(', but 2 processes run under it')}`,
+        ],
+      },
+      {
+        it: 'what the kernel refused',
+        is: retained({
+          grants: [{ profile: 'web', revision: 'web-r1', expires: '2030-01-01T00:01:00Z' }],
+          failures: new Map([['web', { reason: 'KernelRefused', message: 'no right', retryAt: 2_000 }]]),
+        }),
+        says: [`NoLongerWanted: ${isWhole('; no right')}`],
+      },
+      {
+        it: 'that another object will load it',
+        is: retained(
+          {},
+          { ...planInput([again], { compiled: new Map() }), kernel: heldBy(web), ledger: ledgerOf(web) },
+        ),
+        says: [
+          'NoLongerWanted: its object is gone; it stays loaded until another object that defines it is loaded here',
+        ],
+      },
+      ...(['adopted', 'takenOver'] as const).map((origin) => ({
+        it: `that it was ${origin}`,
+        is: retained({}, { ledger: recorded(EMPTY_LEDGER, web, BOOT, origin) }),
+        says: [
+          `NotOurs: ${isWhole(
+            origin === 'adopted'
+              ? '; the agent found it loaded and did not create it, so it is never removed'
+              : '; something else had created it before it was taken over, so it is never removed',
+          )}`,
+        ],
+      })),
+      {
+        it: 'that something else replaced it',
+        is: retained({}, { kernel: [{ name: 'web', mode: 'enforce', rawSha256: 'ff' }] }),
+        says: [`NotOurs: ${isWhole('; something else has replaced it since, so it is never removed')}`],
+      },
+    ];
+    for (const { it: title, is, says } of cases) {
+      it(title, () => {
+        expect(is).to.deep.equal(says);
+        for (const line of is) expect(Buffer.byteLength(line)).to.be.at.most(256);
+      });
+    }
+  });
+
+  it('lists the last corrections of this boot, the newest first, 16 at most', () => {
+    const many = Array.from({ length: 18 }, (_, at) => wanted(`p${String(at).padStart(2, '0')}`));
+    let ledger = recorded(EMPTY_LEDGER, web);
+    for (const [at, policy] of many.entries()) {
+      const corrected = new Map([[policy.object.name, { what: 'Replaced' as const, time: timeOf(at) }]]);
+      ledger = withLoaded(intended(ledger, policy), loadOf(policy), BOOT, corrected);
+    }
+    const { drift } = report(planInput(many, { kernel: heldBy(...many), ledger }));
+    expect(drift?.map(({ profile }) => profile)).to.deep.equal(
+      many
+        .map(({ object }) => object.name)
+        .toReversed()
+        .slice(0, 16),
+    );
+    expect(drift?.[0]).to.deep.equal({ profile: 'p17', object: 'p17', what: 'Replaced', time: timeOf(17) });
+    const inAnotherBoot = report(planInput(many, { kernel: heldBy(...many), ledger }), { bootID: 'boot-2' });
+    expect(inAnotherBoot).to.not.have.property('drift');
+  });
+
+  it('says once per policy what the compiler warned of, while it is loaded, 16 at most', () => {
+    const two = wanted('pair', { profiles: ['a', 'b'], names: ['a', 'b'] });
+    const many = [two, ...Array.from({ length: 18 }, (_, at) => wanted(`p${String(at).padStart(2, '0')}`))];
+    const ledger = ledgerOf(...many);
+    const warning = { message: 'userns rules not enforced', line: 3 };
+    const loads = new Map([...ledger.loads].map(([id, load]) => [id, { ...load, warning }]));
+    const input = planInput(many, { kernel: heldBy(...many), ledger: { ...ledger, loads } });
+    const { warnings = [] } = report(input);
+    expect(warnings.slice(0, 2)).to.deep.equal([
+      { profile: 'a', object: 'pair', revision: 'pair-r1', ...warning },
+      { profile: 'p00', object: 'p00', revision: 'p00-r1', ...warning },
+    ]);
+    expect(warnings).to.have.length(16);
+    expect(report({ ...input, kernel: [] })).to.not.have.property('warnings');
+  });
+
   it('reports revisions that cannot be used', () => {
     const head = headOf(content('web'));
     const [problem] = report(planInput([]), { invalid: [{ head, message: 'no hash' }] }).problems ?? [];
@@ -167,7 +304,7 @@ describe('agent/report', () => {
   });
 
   it('tells since when a profile is back', () => {
-    const since = new Map([['web', '2030-01-02T00:00:00Z']]);
+    const since = new Map([['web', { what: 'Unloaded' as const, time: '2030-01-02T00:00:00Z' }]]);
     const ledger = withLoaded(intended(ledgerOf(web), web), loadOf(web), BOOT, since);
     expect(report(planInput([web], { kernel: heldBy(web), ledger }))).to.deep.include({
       loadedSince: { web: '2030-01-02T00:00:00Z' },
@@ -213,4 +350,16 @@ function reportInput(input: PlanInput): ReportInput {
 function conflict(owner: ConflictOwner): unknown {
   const plan = planOf({ step: { kind: 'conflict', profile: 'shared', owner } });
   return report(planInput([]), { plan }).problems?.[0];
+}
+
+function counted(processes: number, unreadable = 0): ProfileUse {
+  return { kind: 'counted', processes, unreadable };
+}
+
+function isWhole(message: string): string {
+  return `nobody wants it on this node any more${message}`;
+}
+
+function timeOf(second: number): string {
+  return new Date(Date.UTC(2030, 0, 1) + second * 1_000).toISOString();
 }

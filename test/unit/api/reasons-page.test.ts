@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { EVENT_REASON, PERMANENT_NODE_REASONS, READY_REASON, UNREACHABLE_REASON } from '../../../src/api/reasons.ts';
-import { RULES } from '../../../src/policy/rules.ts';
+import { ALL_RULES } from '../../../src/admission/review/all-rules.ts';
 
 describe('docs/reasons.md', () => {
   let page: string;
@@ -17,6 +17,6 @@ describe('docs/reasons.md', () => {
 
   it('lists the rules of the review as they are', () => {
     const rows = page.slice(page.indexOf('| rule |')).trim().split('\n').slice(2);
-    expect(rows).to.deep.equal(RULES.map(({ id, severity, reason }) => `| \`${id}\` | ${severity} | ${reason} |`));
+    expect(rows).to.deep.equal(ALL_RULES.map(({ id, severity, reason }) => `| \`${id}\` | ${severity} | ${reason} |`));
   });
 });

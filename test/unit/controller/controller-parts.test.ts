@@ -99,9 +99,15 @@ describe('startQueues', () => {
           done.push(key);
           return fail ? Promise.reject(new Error('no')) : Promise.resolve();
         },
+        reviews: () => Promise.resolve(),
+        proofs: () => Promise.resolve(),
+        slowReviews: () => Promise.resolve(),
         nodes: () => Promise.resolve(),
         daemonset: () => Promise.resolve(),
         status: () => Promise.resolve(),
+        unloads: () => Promise.resolve(),
+        certificate: () => Promise.resolve(),
+        webhooks: () => Promise.resolve(),
       },
       { clock, random: () => 0, logger, metrics: createControllerMetrics(registry) },
     );
@@ -116,7 +122,21 @@ describe('startQueues', () => {
     expect(done).to.deep.equal(['web', 'web']);
     expect(logger.lines).to.deep.equal(['warn reconcile failed']);
     expect(queues.sizes()).to.deep.equal(
-      ['revisions', 'nodes', 'daemonset', 'status'].map((concern) => ({ concern, size: 0 })),
+      [
+        'revisions',
+        'reviews',
+        'slowReviews',
+        'nodes',
+        'daemonset',
+        'status',
+        'unloads',
+        'certificate',
+        'webhooks',
+        'proofs',
+      ].map((concern) => ({
+        concern,
+        size: 0,
+      })),
     );
     await queues.stop();
     queues.add('revisions', 'late');

@@ -34,6 +34,7 @@ export function profileView(change: Partial<ProfileView> = {}): ProfileView {
     generation: 2,
     creationTimestamp: '2030-01-01T00:00:00Z',
     deleting: false,
+    nodeSelector: {},
     verdict: { kind: 'accepted', hash: HASH, profiles: ['web'] },
     ...change,
   };
@@ -74,6 +75,8 @@ export function rowView(change: Partial<RowView> = {}): RowView {
     message: '',
     loaded: {},
     problems: [],
+    drift: [],
+    unload: [],
     ...change,
   };
 }

@@ -158,6 +158,9 @@ describe('kernel/apparmor', () => {
     await writeFile(join(root, 'sys/kernel/random/boot_id'), '7c1f-1\n');
     await writeFile(join(root, 'sys/kernel/osrelease'), '6.12.0\n');
     expect([await bootId(root), await kernelRelease(root)]).to.deep.equal(['7c1f-1', '6.12.0']);
+    await writeFile(join(root, 'sys/kernel/random/boot_id'), '\n');
+    const error = await bootId(root).catch((thrown: unknown) => thrown);
+    expect(error).to.have.property('message').that.contains('boot_id is empty');
   });
 
   it('knows the names that learning makes up', () => {

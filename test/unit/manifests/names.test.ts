@@ -10,7 +10,11 @@ import {
   DEFAULT_NAMESPACE,
   LABEL,
   OWNER_CLUSTER_ROLE,
+  REVIEW_WEBHOOK,
+  WEBHOOK_SECRET,
+  WEBHOOK_SERVICE,
 } from '../../../src/api/names.ts';
+import { POD_CONFIGURATIONS } from '../../../src/admission/pods/entries.ts';
 import { APPARMOR_NODE, APPARMOR_PROFILE } from '../../../src/api/resources.ts';
 import { ROOT } from './folders.ts';
 
@@ -49,13 +53,42 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(role.rules[0]).to.deep.include({ apiGroups: [API_GROUP], resources: [APPARMOR_PROFILE.plural] });
   });
 
-  it('the DaemonSet and the Lease that the controller may write', async () => {
+  it('the objects that the controller may write', async () => {
     const { rules } = (await manifest('rbac/controller.yaml', 'Role')) as Role;
     const limited = rules.filter(({ resourceNames }) => resourceNames !== undefined);
     expect(limited.map(({ resources, resourceNames }) => [resources, resourceNames])).to.deep.equal([
       [['daemonsets'], [AGENT_DAEMONSET]],
+      [['secrets'], [WEBHOOK_SECRET]],
       [['leases'], [CONTROLLER_LEASE]],
     ]);
+    const cluster = (await manifest('rbac/controller.yaml', 'ClusterRole')) as Role;
+    expect(cluster.rules.filter(({ resourceNames }) => resourceNames?.[0] === REVIEW_WEBHOOK)).to.deep.equal([
+      {
+        apiGroups: ['admissionregistration.k8s.io'],
+        resources: ['validatingwebhookconfigurations'],
+        resourceNames: [REVIEW_WEBHOOK],
+        verbs: ['list', 'watch', 'update'],
+      },
+    ]);
+    const pods = cluster.rules.filter(({ resources }) => resources.includes('mutatingwebhookconfigurations'));
+    expect(pods.map(({ resourceNames, verbs }) => [resourceNames, verbs])).to.deep.equal([
+      [undefined, ['create', 'list', 'watch']],
+      [[...POD_CONFIGURATIONS], ['update']],
+    ]);
+  });
+
+  it('the Service of the webhooks, which leads to the controller', async () => {
+    const service = (await manifest('controller/service.yaml', 'Service')) as Manifest & {
+      spec: { selector: object; ports: { port: number; targetPort: string }[] };
+    };
+    expect(service.metadata.name).to.equal(WEBHOOK_SERVICE);
+    expect(service.spec.selector).to.deep.equal({
+      [LABEL.name]: 'apparmor-operator',
+      [LABEL.component]: 'controller',
+    });
+    expect(service.spec.ports).to.deep.equal([{ name: 'webhook', port: 443, targetPort: 'webhook' }]);
+    const deployment = await readFile(join(ROOT, 'manifests/controller/deployment.yaml'), 'utf8');
+    expect(deployment).to.match(/- name: webhook\n +containerPort: 9443\n/);
   });
 
   it('the labels of the controller', async () => {

@@ -42,8 +42,16 @@ describe('scanPolicy', () => {
         flags: ['attach_disconnected', 'complain'],
         position: { line: 2, column: 11 },
         firstDeny: { line: 5, column: 11 },
+        signalRules: [],
       },
-      { name: 'a b//H', parent: 'a b', kind: 'hat', flags: ['audit'], position: { line: 7, column: 6 } },
+      {
+        name: 'a b//H',
+        parent: 'a b',
+        kind: 'hat',
+        flags: ['audit'],
+        position: { line: 7, column: 6 },
+        signalRules: [],
+      },
     ]);
   });
 
@@ -65,9 +73,86 @@ describe('scanPolicy', () => {
     });
   });
 
-  for (const text of ['', '\n', '# profile a { }\n#profile b {}', '@{A} = profile b { }']) {
+  for (const text of ['', '\n', '# profile a { }\n#profile b {}', 'alias /a -> /b,']) {
     it(`finds nothing in ${JSON.stringify(text)}`, () => {
-      expect(scanPolicy(text)).to.deep.equal({ profiles: [], includes: [], abis: [], problems: [] });
+      expect(scanPolicy(text)).to.deep.equal({ profiles: [], includes: [], abis: [], variables: [], problems: [] });
+    });
+  }
+
+  it('finds the variables, each time that they get values', () => {
+    const text =
+      '@{A} = profile b { }\n  @A += c \\\n d # @{B} = e\n$X = true\n${Y}=false\nprofile a { $Z = true\n @{C} = d\n}';
+    expect(problem(text)).to.equal(undefined);
+    expect(scanPolicy(text).variables).to.deep.equal([
+      { name: 'A', kind: 'set', operator: '=', position: { line: 1, column: 1 } },
+      { name: 'A', kind: 'set', operator: '+=', position: { line: 2, column: 3 } },
+      { name: 'X', kind: 'boolean', operator: '=', position: { line: 4, column: 1 } },
+      { name: 'Y', kind: 'boolean', operator: '=', position: { line: 5, column: 1 } },
+      { name: 'Z', kind: 'boolean', operator: '=', position: { line: 6, column: 13 } },
+      { name: 'C', kind: 'set', operator: '=', position: { line: 7, column: 2 } },
+    ]);
+    expect(names(text)).to.deep.equal(['a']);
+  });
+
+  const FILE_RULES: readonly [rule: string, column: number | undefined][] = [
+    ['file,', 13],
+    ['/x r,', 13],
+    ['"/x y" r,', 13],
+    ['@{X}/y r,', 13],
+    ['@{X} r,', 13],
+    ['rw /x,', 13],
+    ['rix @{X},', 13],
+    ['audit owner /x px -> b,', 13],
+    ['priority=3 file r /x,', 24],
+    ['network, file,', 22],
+    ['allow { /x r, }', 21],
+    ['if $X { /x r, } else { /y r, }', 21],
+    ['deny /x r,', undefined],
+    ['audit deny { /x r, owner /y r, }', undefined],
+    ['deny { allow /x r, }', undefined],
+    [
+      'network, capability, mount /a -> /b, umount /c, unix, userns, link subset /a -> /b, change_profile /a,',
+      undefined,
+    ],
+    ['signal set=kill,', undefined],
+    ['^h { file, }', undefined],
+  ];
+  for (const [rule, column] of FILE_RULES) {
+    it(`${column === undefined ? 'finds no rule' : 'finds the first rule'} that allows files in ${rule}`, () => {
+      const text = `profile a { ${rule} }`;
+      expect(problem(text)).to.equal(undefined);
+      expect(scanPolicy(text).profiles[0]?.firstFileRule?.column).to.equal(column);
+    });
+  }
+
+  it('finds the rule that allows everything, unless it denies', () => {
+    expect(scanPolicy('profile a { audit allow all, }').profiles[0]?.allowsAll).to.deep.equal({ line: 1, column: 13 });
+    expect(scanPolicy('profile a { deny all, }').profiles[0]).not.to.have.property('allowsAll');
+  });
+
+  const SIGNAL_RULES: readonly [rule: string, found: object][] = [
+    ['signal,', { denied: false, receives: true }],
+    ['audit signal (),', { denied: false, receives: true }],
+    ['deny signal receive,', { denied: true, receives: true }],
+    ['deny { signal, }', { denied: true, receives: true }],
+    ['signal send,', { denied: false, receives: false }],
+    ['signal (send, receive) peer=a,', { denied: false, receives: true, peer: 'a' }],
+    ['signal w,', { denied: false, receives: false }],
+    ['signal (wr),', { denied: false, receives: true }],
+    ['signal read peer="a b",', { denied: false, receives: true, peer: 'a b' }],
+    [
+      'signal set=(kill, "term") peer=@{profile_name},',
+      { denied: false, receives: true, signals: ['kill', 'term'], peer: '@{profile_name}' },
+    ],
+    ['signal receive set=kill set=hup,', { denied: false, receives: true, signals: ['hup'] }],
+  ];
+  for (const [rule, found] of SIGNAL_RULES) {
+    it(`reads ${rule}`, () => {
+      const text = `profile a { ${rule} }`;
+      expect(problem(text)).to.equal(undefined);
+      expect(scanPolicy(text).profiles[0]?.signalRules).to.deep.equal([
+        { position: { line: 1, column: Math.max(text.indexOf('{ signal') + 3, 13) }, ...found },
+      ]);
     });
   }
 
@@ -108,12 +193,23 @@ describe('scanPolicy', () => {
     expect(scanPolicy(text).problems).to.deep.equal([]);
   });
 
+  it('says in which profile an include stands', () => {
+    const text = 'include <x>\nprofile a { include <y>\n if $A { include <z>\n} ^b { include <v>\n} }\ninclude <w>';
+    expect(scanPolicy(text).includes.map(({ profile }) => profile)).to.deep.equal([
+      undefined,
+      'a',
+      'a',
+      'a//b',
+      undefined,
+    ]);
+  });
+
   it('finds the files of abi rules, also inside profiles', () => {
     const text = 'abi <abi/4.0>,\nprofile a {\n  abi "/x",\n  abi y,\n}';
     expect(scanPolicy(text).abis).to.deep.equal([
       { path: 'abi/4.0', form: 'magic', position: { line: 1, column: 5 } },
-      { path: '/x', form: 'quoted', position: { line: 3, column: 7 } },
-      { path: 'y', form: 'bare', position: { line: 4, column: 7 } },
+      { path: '/x', form: 'quoted', profile: 'a', position: { line: 3, column: 7 } },
+      { path: 'y', form: 'bare', profile: 'a', position: { line: 4, column: 7 } },
     ]);
   });
 });

@@ -92,7 +92,15 @@ describe('viewRow', () => {
       message: '',
       loaded: {},
       problems: [],
+      drift: [],
+      unload: [],
     });
+  });
+
+  it('keeps what was granted and what was put right', () => {
+    const unload = [{ profile: 'p', revision: 'r', expires: '2030-01-01T00:00:00Z' }];
+    const drift = [{ profile: 'p', object: 'web', what: 'Replaced', time: '2030-01-01T00:00:00Z' } as const];
+    expect(viewRow({ metadata: meta(), spec: { unload }, status: { drift } })).to.deep.include({ unload, drift });
   });
 });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { namesOwnedByOthers, viewProfile } from '../../../../src/controller/profiles/profile-view.ts';
-import { policy, profileObject, profileView } from '../objects.ts';
+import { claimantOf, sameClaim, viewProfile } from '../../../../src/controller/profiles/profile-view.ts';
+import { profileObject, profileView, revisionView } from '../objects.ts';
 
 describe('viewProfile', () => {
   it('keeps everything but the texts', () => {
@@ -25,49 +25,55 @@ describe('viewProfile', () => {
   });
 });
 
-const at = (name: string, created: string, profiles: string[], more = {}) =>
-  profileView({
-    name,
-    uid: `uid-${name}`,
-    creationTimestamp: created,
-    verdict: { kind: 'accepted', hash: 'h', profiles },
-    ...more,
+const readyFor = (observedGeneration: number, reason: string) => ({
+  conditions: [
+    { type: 'Ready', status: 'False', reason, message: '', observedGeneration, lastTransitionTime: '' } as const,
+  ],
+});
+
+describe('claimantOf', () => {
+  it('says what an object wants and what is in force of it', () => {
+    const profile = profileView({ nodeSelector: { os: 'ubuntu' } });
+    const inForce = revisionView({ profiles: ['before'], nodeSelector: { disk: 'ssd' } });
+    expect(claimantOf(profile, inForce)).to.deep.equal({
+      name: 'web',
+      uid: 'uid-web',
+      creationTimestamp: '2030-01-01T00:00:00Z',
+      heldBack: false,
+      wanted: { profiles: ['web'], nodeSelector: { os: 'ubuntu' } },
+      inForce: { profiles: ['before'], nodeSelector: { disk: 'ssd' } },
+    });
   });
 
-describe('namesOwnedByOthers', () => {
-  const early = '2030-01-01T00:00:00Z';
-  const late = '2030-01-02T00:00:00Z';
+  it('a refused object wants nothing', () => {
+    const profile = profileView({ verdict: { kind: 'refused', errors: [], more: 0 } });
+    expect(claimantOf(profile, undefined)).to.not.have.any.keys('wanted', 'inForce');
+  });
 
-  for (const [title, others, expected] of [
-    ['nobody else', [], []],
-    ['an older object', [at('old', early, ['x', 'web'])], [{ profile: 'web', owner: 'old' }]],
-    ['a younger object', [at('young', '2030-01-03T00:00:00Z', ['web'])], []],
-    ['an older one with other names', [at('old', early, ['x'])], []],
-    ['an older one that is being deleted', [at('old', early, ['web'], { deleting: true })], []],
-    [
-      'an older one that was refused',
-      [at('old', early, [], { verdict: { kind: 'refused', errors: [], more: 0 } })],
-      [],
-    ],
-    [
-      'two older ones: the oldest',
-      [at('b', '2030-01-01T12:00:00Z', ['web']), at('a', early, ['web'])],
-      [{ profile: 'web', owner: 'a' }],
-    ],
-    ['one of the same second: the smaller uid', [at('aaa', late, ['web'])], [{ profile: 'web', owner: 'aaa' }]],
+  for (const [title, status, heldBack] of [
+    ['one that does not compile is held back', readyFor(2, 'PolicyRefused'), true],
+    ['one whose name another owns is held back', readyFor(2, 'Conflict'), true],
+    ['one whose earlier generation was refused is not', readyFor(1, 'PolicyRefused'), false],
+    ['one that is being published is not', readyFor(2, 'Progressing'), false],
   ] as const) {
     it(title, () => {
-      const me = at('me', late, ['web']);
-      expect(namesOwnedByOthers(me, [me, ...others])).to.deep.equal(expected);
+      expect(claimantOf(profileView({ status }), undefined).heldBack).to.equal(heldBack);
+      expect(sameClaim(profileView({ status }), profileView())).to.equal(!heldBack);
     });
   }
+});
 
-  it('a refused object defines nothing', () => {
-    const me = profileView({ verdict: { kind: 'refused', errors: [], more: 0 } });
-    expect(namesOwnedByOthers(me, [me, at('old', '2029-01-01T00:00:00Z', ['web'])])).to.deep.equal([]);
-  });
-
-  it('texts of the fixture are accepted', () => {
-    expect(viewProfile(profileObject({ policy: policy('a', 'b') }), undefined).verdict.kind).to.equal('accepted');
-  });
+describe('sameClaim', () => {
+  for (const [title, change, same] of [
+    ['its status', { resourceVersion: '11', status: readyFor(2, 'Loaded') }, true],
+    ['other rules in the text', { generation: 3, verdict: { kind: 'accepted', hash: 'x', profiles: ['web'] } }, true],
+    ['other names', { verdict: { kind: 'accepted', hash: 'x', profiles: ['other'] } }, false],
+    ['other nodes', { nodeSelector: { a: 'b' } }, false],
+    ['being deleted', { deleting: true }, false],
+    ['another object of the name', { uid: 'new' }, false],
+  ] as const) {
+    it(`${title}: ${same ? 'the same' : 'another'}`, () => {
+      expect(sameClaim(profileView(change), profileView())).to.equal(same);
+    });
+  }
 });

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { AppArmorProfileSpec } from '../../../../src/api/generated/index.ts';
 import type { Announcement } from '../../../../src/controller/announce.ts';
-import { viewProfile, type ProfileView } from '../../../../src/controller/profiles/profile-view.ts';
+import { claimantOf, viewProfile, type ProfileView } from '../../../../src/controller/profiles/profile-view.ts';
+import type { TrialState } from '../../../../src/controller/revisions/keep-reviews.ts';
 import { createRevisionsKeeper } from '../../../../src/controller/revisions/keep-revisions.ts';
 import type { ControllerRevision, RevisionView } from '../../../../src/controller/revisions/revision-view.ts';
 import {
@@ -18,11 +19,18 @@ import { profileObject, profileView, revisionView } from '../objects.ts';
 
 function world(
   answers: Answers,
-  change: { profile?: ProfileView; others?: ProfileView[]; revisions?: RevisionView[] } = {},
+  change: {
+    profile?: ProfileView;
+    others?: ProfileView[];
+    revisions?: RevisionView[];
+    trial?: TrialState | 'not begun';
+  } = {},
 ) {
   const client = fakeClient(answers);
   const announced: Announcement[] = [];
   const problems: string[] = [];
+  const trials: string[] = [];
+  const { others = [], trial = { kind: 'passed' } } = change;
   const profile = change.profile ?? viewProfile(profileObject({}), undefined);
   const keeper = createRevisionsKeeper({
     client,
@@ -30,11 +38,15 @@ function world(
     logger: fakeLogger(),
     announce: (_, announcement) => announced.push(announcement),
     profile: (name) => (name === profile.name ? profile : undefined),
-    profiles: () => [profile, ...(change.others ?? [])],
+    claimant: (profile) => claimantOf(profile, undefined),
+    claimants: () => [profile, ...others].map((other) => claimantOf(other, undefined)),
     revisionsOf: () => change.revisions ?? [],
+    trialState: () => (trial === 'not begun' ? undefined : trial),
+    startTrial: (name) => trials.push(name),
     onProblem: (name) => problems.push(`${name}: ${keeper.problem(name)}`),
   });
-  return { keeper, client, announced, problems, hash: profile.verdict.kind === 'accepted' ? profile.verdict.hash : '' };
+  const hash = profile.verdict.kind === 'accepted' ? profile.verdict.hash : '';
+  return { keeper, client, announced, problems, trials, hash };
 }
 
 const stored = (): unknown => profileObject({});
@@ -46,20 +58,63 @@ describe('createRevisionsKeeper', () => {
     expect(client.calls).to.deep.equal(['get AppArmorProfile web', `create ControllerRevision operator/web-${hash}`]);
     expect((client.bodies[1] as ControllerRevision).data?.policy).to.contain('file,');
     expect(announced.map(({ type, reason }) => `${type} ${reason}`)).to.deep.equal(['Normal Published']);
-    expect(announced[0]?.note).to.equal(`revision ${hash} of generation 1 is published to the nodes; it defines web`);
+    expect(announced[0]?.note).to.match(
+      new RegExp(`^revision ${hash} of generation 1 is published to the nodes; it defines web(;|$)`),
+    );
   });
 
-  it('tells warnings, and whose names these are', async () => {
+  it('tells warnings', async () => {
     const spec: Partial<AppArmorProfileSpec> = { policy: 'profile web {\n  deny /x w,\n}', mode: 'Complain' };
-    const older = profileView({ name: 'old', uid: 'u', creationTimestamp: '2029-01-01T00:00:00Z' });
     const { keeper, announced } = world(
       { get: () => profileObject(spec), create: () => ({}) },
-      { profile: viewProfile(profileObject(spec), undefined), others: [older] },
+      { profile: viewProfile(profileObject(spec), undefined) },
     );
     await keeper.keep('web', going);
     expect(announced[0]?.note).to.contain('; warnings: ');
-    expect(announced[1]).to.deep.include({ type: 'Warning', reason: 'Conflict' });
-    expect(announced[1]?.note).to.contain('old defines profile web too and owns the name');
+  });
+
+  for (const [title, trial, started] of [
+    ['that was not compiled on trial yet, and has that done', 'not begun', ['web']],
+    ['while it is being compiled', { kind: 'compiling', slow: false, sinceMs: 0 }, []],
+    ['that does not compile', { kind: 'refused', errors: [] }, []],
+    ['while there is no parser', { kind: 'unavailable', message: 'no parser' }, []],
+  ] as const) {
+    it(`publishes nothing ${title}`, async () => {
+      const { keeper, client, trials } = world({}, { trial });
+      await keeper.keep('web', going);
+      expect(client.calls).to.deep.equal([]);
+      expect(trials).to.deep.equal(started);
+    });
+  }
+
+  it('publishes nothing whose name another object owns, until that is gone', async () => {
+    const others = [profileView({ name: 'old', uid: 'u', creationTimestamp: '2029-01-01T00:00:00Z' })];
+    const { keeper, client, problems, trials } = world({ get: stored, create: () => ({}) }, { others });
+    await keeper.keep('web', going);
+    expect(client.calls).to.deep.equal([]);
+    expect(trials).to.deep.equal([]);
+    expect(keeper.conflicts('web')).to.deep.equal([{ profile: 'web', owner: 'old' }]);
+    await keeper.keep('web', going);
+    expect(problems).to.have.length(1);
+    others.length = 0;
+    await keeper.keep('web', going);
+    expect(keeper.conflicts('web')).to.deep.equal([]);
+    expect(client.calls.at(-1)).to.contain('create ControllerRevision');
+  });
+
+  it('puts no earlier revision in force again whose name another object owns by now', async () => {
+    const { keeper, client } = world(
+      {},
+      {
+        profile: profileView({ generation: 7 }),
+        others: [profileView({ name: 'old', uid: 'u', creationTimestamp: '2029-01-01T00:00:00Z' })],
+        revisions: [revisionView({ sequence: 1 }), revisionView({ hash: 'b', sequence: 2 })],
+      },
+    );
+    await keeper.keep('web', going);
+    expect(client.calls).to.deep.equal([]);
+    keeper.forget('web');
+    expect(keeper.conflicts('web')).to.deep.equal([]);
   });
 
   for (const [title, get] of [

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { planRevisions } from '../../../../src/controller/revisions/plan.ts';
+import { publishedRuleText, type WantedRule } from '../../../../src/admission/pods/published-rule.ts';
+import { planRevisions, type RevisionAction } from '../../../../src/controller/revisions/plan.ts';
 import type { RevisionView } from '../../../../src/controller/revisions/revision-view.ts';
 import { revisionView } from '../objects.ts';
 
@@ -52,4 +53,39 @@ describe('planRevisions', () => {
   ] as const) {
     it(title, () => expect(planned(generation, wanted, [...revisions])).to.deep.equal(expected));
   }
+
+  describe('the pod rule', () => {
+    const rule: WantedRule = { profile: 'web', priority: 0, selector: {}, creationTimestamp: '2030-01-01T00:00:00Z' };
+    const text = publishedRuleText(rule, undefined, 4);
+    it('is published with a new revision, and keeps its `since` if it said the same before', () => {
+      expect(plan('b', [at('a', 1)], rule)).to.deep.include({
+        kind: 'publish',
+        podRule: publishedRuleText(rule, undefined, 7),
+      });
+      expect(plan('b', [at('a', 1, { podRuleText: text })], rule)).to.deep.include({ kind: 'publish', podRule: text });
+    });
+
+    it('changes on the revision in force', () => {
+      const changed = { ...rule, priority: 1 };
+      expect(plan('a', [at('a', 1, { podRuleText: text })], rule)).to.deep.equal({ kind: 'none' });
+      expect(plan('a', [at('a', 1, { podRuleText: text })], changed)).to.deep.include({
+        kind: 'bump',
+        sequence: 1,
+        podRule: publishedRuleText(changed, text, 7),
+      });
+      expect(plan('a', [at('a', 1, { podRuleText: text })]))
+        .to.include({ kind: 'bump', sequence: 1 })
+        .and.not.to.have.property('podRule');
+    });
+
+    it('goes with an earlier content that is put in force again', () => {
+      const revisions = [at('a', 1, { podRuleText: 'another' }), at('b', 2, { podRuleText: text })];
+      expect(plan('a', revisions, rule)).to.deep.include({ kind: 'bump', sequence: 7, podRule: text });
+    });
+  });
 });
+
+function plan(wanted: string, revisions: RevisionView[], podRule?: WantedRule): RevisionAction {
+  const rule = podRule === undefined ? {} : { podRule };
+  return planRevisions({ objectUid: 'uid-web', generation: 7, wanted, revisions, ...rule }).action;
+}

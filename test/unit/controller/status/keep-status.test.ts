@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { AppArmorProfileStatus } from '../../../../src/api/generated/index.ts';
 import type { Announcement } from '../../../../src/controller/announce.ts';
 import type { ProfileView } from '../../../../src/controller/profiles/profile-view.ts';
+import type { ReviewState } from '../../../../src/controller/revisions/review-state.ts';
 import { createStatusKeeper } from '../../../../src/controller/status/keep-status.ts';
 import type { NodeFacts } from '../../../../src/controller/status/node-outcome.ts';
 import { createManualClock } from '../../kube/manual-clock.ts';
@@ -19,6 +20,7 @@ function world() {
     nodes: [] as NodeFacts[],
     answer: undefined as Error | undefined,
     publishProblem: undefined as string | undefined,
+    review: undefined as ReviewState | undefined,
   };
   const client = fakeClient({
     apply: () => state.answer ?? { metadata: { resourceVersion: String((version += 1)) } },
@@ -31,7 +33,9 @@ function world() {
     revisionsOf: () => state.revisions,
     nodes: () => state.nodes,
     nodeCount: () => state.nodes.length,
+    review: () => state.review,
     publishProblem: () => state.publishProblem,
+    podRule: () => undefined,
   });
   const written = () => (client.bodies as { status: AppArmorProfileStatus }[]).map(({ status }) => status);
   return {
@@ -89,6 +93,41 @@ describe('createStatusKeeper', () => {
     await keep();
     expect(client.calls).to.have.length(2);
   });
+
+  it('says that it is compiled on trial only where that takes longer than a second', async () => {
+    const { keep, client, clock, state, deliver, written } = world();
+    await keep();
+    deliver();
+    state.profile = { ...state.profile!, generation: 3, verdict: { kind: 'accepted', hash: 'new', profiles: ['web'] } };
+    state.review = { kind: 'compiling', slow: false, sinceMs: clock.now() };
+    await clock.advance(400);
+    expect(await keep()).to.deep.equal({ requeueAfterMs: 600 });
+    expect(client.calls).to.have.length(1);
+    await clock.advance(600);
+    await keep();
+    expect(written().at(-1)?.conditions?.[0]?.message).to.contain('is being compiled on trial');
+  });
+
+  for (const review of [
+    { kind: 'compiling', slow: true, sinceMs: 0 },
+    { kind: 'refused', errors: [] },
+    { kind: 'conflict', owned: [{ profile: 'web', owner: 'old' }] },
+    { kind: 'unavailable', message: 'no parser' },
+  ] as const) {
+    it(`says at once that a spec is ${review.kind}`, async () => {
+      const { keep, client, state, deliver } = world();
+      await keep();
+      deliver();
+      state.profile = {
+        ...state.profile!,
+        generation: 3,
+        verdict: { kind: 'accepted', hash: 'new', profiles: ['web'] },
+      };
+      state.review = review;
+      await keep();
+      expect(client.calls).to.have.length(2);
+    });
+  }
 
   it('says Unknown at first sight', async () => {
     const { keep, state, written } = world();

@@ -110,6 +110,22 @@ const refused = profileView({
   },
 });
 
+const readyBefore = profileView({
+  status: {
+    revision: HASH,
+    conditions: [
+      {
+        type: 'Ready',
+        status: 'True',
+        reason: 'Loaded',
+        message: 'loaded on 1 of 1 node',
+        observedGeneration: 2,
+        lastTransitionTime: '2030-01-01T00:00:00Z',
+      },
+    ],
+  },
+});
+
 describe('summarize: Ready and its reason', () => {
   for (const [title, change, expected, nodesLoaded] of [
     ['first sight', { inForce: undefined }, 'Ready=Unknown/Progressing Reconciling=True', '0/0'],
@@ -124,6 +140,36 @@ describe('summarize: Ready and its reason', () => {
       { inForce: revisionView({ hash: 'old' }), nodes: [loadedOn('a', 'old')] },
       'Ready=False/Progressing Reconciling=True',
       '1/1',
+    ],
+    [
+      'loaded, its pod rule in force',
+      { nodes: [loadedOn('a')], podRule: { kind: 'in-force' } },
+      'Ready=True/Loaded',
+      '1/1',
+    ],
+    [
+      'loaded, its pod rule not in force',
+      { nodes: [loadedOn('a')], podRule: { kind: 'not-yet', message: 'connection refused' } },
+      'Ready=False/PodRuleNotInForce Reconciling=True',
+      '1/1',
+    ],
+    [
+      'loaded, its pod rule not tried yet',
+      { nodes: [loadedOn('a')], podRule: { kind: 'unproved' } },
+      'Ready=False/Progressing Reconciling=True',
+      '1/1',
+    ],
+    [
+      'Ready under the leader before, its pod rule not tried again yet',
+      { nodes: [loadedOn('a')], podRule: { kind: 'unproved' }, profile: readyBefore },
+      'Ready=True/Loaded',
+      '1/1',
+    ],
+    [
+      'failed on a node, whatever its pod rule',
+      { nodes: [failedOn('a')], podRule: { kind: 'not-yet', message: 'x' } },
+      'Ready=False/NodesFailed Stalled=True',
+      '0/1',
     ],
     [
       'nor can be',

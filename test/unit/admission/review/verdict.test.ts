@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { judge } from '../../../../src/controller/profiles/verdict.ts';
-import { policy, profileObject } from '../objects.ts';
+import { judge } from '../../../../src/admission/review/verdict.ts';
+import { policy, profileObject } from '../../controller/objects.ts';
 
 function errorsOf(spec: Parameters<typeof profileObject>[0]): string[] {
   const verdict = judge(profileObject(spec));
@@ -52,7 +52,7 @@ describe('judge', () => {
 
   for (const [title, spec, errors] of [
     ['a text without a profile', { policy: '# nothing' }, ['policy: no-profile']],
-    ['spec.pods, where CEL let it through', { pods: { selector: {} } }, ['pods: pods-not-supported']],
+    ['spec.pods without a selector, where CEL let it through', { pods: {} }, ['pods: pods-selector-missing']],
     [
       'a variant that lacks a name and has another',
       { variants: [{ nodeSelector: { a: 'b' }, policy: policy('other') }] },
@@ -91,5 +91,35 @@ describe('judge', () => {
     const text = 'profile web /usr/bin/web { file, }';
     expect(errorsOf({ policy: text })).to.deep.equal(['policy: host-attachment']);
     expect(errorsOf({ policy: text, allowHostAttachment: true })).to.deep.equal([]);
+  });
+
+  describe('large-for-client-side-apply', () => {
+    const text = `${policy('web')}#${' '.repeat(110 * 1024)}`;
+    const large = { policy: text, variants: [{ nodeSelector: { a: 'b' }, policy: text }] };
+    const applied = { managedFields: [{ manager: 'kubectl', operation: 'Apply' }] };
+    for (const [title, spec, metadata, warned] of [
+      [
+        'by client-side apply',
+        large,
+        { annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' } },
+        true,
+      ],
+      ['by create or from a file', large, {}, true],
+      ['by an update alone', large, { managedFields: [{ manager: 'kubectl', operation: 'Update' }] }, true],
+      ['with a status alone applied', large, { managedFields: [{ operation: 'Apply', subresource: 'status' }] }, true],
+      ['by server-side apply', large, applied, false],
+      [
+        'by server-side apply, with a copy of itself',
+        large,
+        { ...applied, annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' } },
+        true,
+      ],
+      ['a small one', { policy: text }, {}, false],
+    ] as const) {
+      it(`${title}: ${warned ? 'warned of' : 'nothing'}`, () => {
+        const verdict = judge(profileObject(spec, metadata));
+        expect(verdict.warnings.some(({ rule }) => rule === 'large-for-client-side-apply')).to.equal(warned);
+      });
+    }
   });
 });

@@ -1,6 +1,11 @@
 import type { AppArmorProfile, AppArmorProfileSpec } from '../../api/generated/index.ts';
 import { revisionHash, type RevisionContent } from '../../api/revision.ts';
-import { reviewPolicy, type Finding } from '../../policy/rules.ts';
+import { reviewPolicy } from '../../policy/rules.ts';
+import type { WantedRule } from '../pods/published-rule.ts';
+import { objectFinding, type TextFinding } from './finding.ts';
+import { reviewPodRule } from './pod-rule-review.ts';
+
+export { findingText, objectFinding, type TextFinding } from './finding.ts';
 
 /** What the review says of an object: the revision to publish, or why there is none. */
 export type Verdict = Accepted | Refused;
@@ -10,17 +15,15 @@ export interface Accepted {
   content: RevisionContent;
   hash: string;
   warnings: readonly TextFinding[];
+  /** Of spec.pods. */
+  podRule?: WantedRule;
 }
 
 export interface Refused {
   kind: 'refused';
   /** At least one; errors alone. */
   errors: readonly TextFinding[];
-}
-
-export interface TextFinding extends Finding {
-  /** The spec's field that holds the text, as `policy` or `variants[0].policy`. */
-  field: string;
+  warnings: readonly TextFinding[];
 }
 
 /** Of all texts of one object together: etcd ends at 1.5 MB per object, and the revision has them, too. */
@@ -32,26 +35,44 @@ const MOST_BYTES = 512 * 1024;
  */
 export function judge(object: AppArmorProfile): Verdict {
   const { spec } = object;
-  const texts = [
-    { field: 'policy', policy: spec.policy },
-    ...(spec.variants ?? []).map(({ policy }, index) => ({ field: `variants[${index}].policy`, policy })),
-  ];
-  const size = texts.reduce((sum, { policy }) => sum + Buffer.byteLength(policy), 0);
+  const texts = policyTexts(spec);
+  const size = texts.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   // A CEL rule of the CRD says the same; what slips past it is refused here.
-  if (size > MOST_BYTES) return { kind: 'refused', errors: [tooLarge(size)] };
+  if (size > MOST_BYTES) return { kind: 'refused', errors: [tooLarge(size)], warnings: [] };
 
-  const reviewed = texts.map(({ field, policy }) => reviewText(field, policy, spec));
+  const reviewed = texts.map(({ field, text }) => reviewText(field, text, spec));
   const profiles = reviewed[0]?.profiles ?? [];
+  const podRule = reviewPodRule(object, profiles);
   const findings = [
-    ...(spec.pods === undefined ? [] : [PODS_NOT_SUPPORTED]),
+    ...podRule.findings,
     ...reviewed.flatMap((text) => text.findings),
     ...reviewed.slice(1).flatMap((text) => otherNames(text.field, text.profiles, profiles)),
+    ...largeForClientSideApply(object, size),
   ];
   const errors = findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) return { kind: 'refused', errors };
+  const warnings = findings.filter(({ severity }) => severity === 'warning');
+  if (errors.length > 0) return { kind: 'refused', errors, warnings };
 
   const content = contentOf(object, profiles);
-  return { kind: 'accepted', content, hash: revisionHash(content), warnings: findings };
+  const { rule } = podRule;
+  return {
+    kind: 'accepted',
+    content,
+    hash: revisionHash(content),
+    warnings,
+    ...(rule === undefined ? {} : { podRule: rule }),
+  };
+}
+
+/** Every text of an object, or of its revision, with the field that holds it. */
+export function policyTexts({
+  policy,
+  variants = [],
+}: Pick<AppArmorProfileSpec, 'policy' | 'variants'>): { field: string; text: string }[] {
+  return [
+    { field: 'policy', text: policy },
+    ...variants.map((variant, index) => ({ field: `variants[${index}].policy`, text: variant.policy })),
+  ];
 }
 
 function reviewText(
@@ -87,15 +108,6 @@ function contentOf(object: AppArmorProfile, profiles: readonly string[]): Revisi
   };
 }
 
-/** One finding in one line: where, what, which rule, and what to do. */
-export function findingText({ field, position, message, rule, remedy }: TextFinding): string {
-  const where = [
-    ...(field === 'policy' ? [] : [field]),
-    ...(position === undefined ? [] : [`line ${position.line}`]),
-  ].join(', ');
-  return `${where === '' ? '' : `${where}: `}${message} (rule ${rule}); ${remedy}`;
-}
-
 /** A pod names its profile without knowing the node, so every text must define the same names. */
 function otherNames(field: string, names: readonly string[], expected: readonly string[]): TextFinding[] {
   const missing = expected.filter((name) => !names.includes(name));
@@ -106,31 +118,40 @@ function otherNames(field: string, names: readonly string[], expected: readonly 
     ...(added.length === 0 ? [] : [`defines ${added.join(', ')} besides`]),
   ].join(' and ');
   return [
-    {
-      rule: 'variant-names',
-      severity: 'error',
+    objectFinding('variant-names', {
       field,
       message: `this text ${difference}; policy defines ${expected.join(', ')}`,
       remedy: 'let policy and every variant define profiles of the same names',
-    },
+    }),
   ];
 }
 
 function tooLarge(bytes: number): TextFinding {
-  return {
-    rule: 'texts-too-large',
-    severity: 'error',
+  return objectFinding('texts-too-large', {
     field: 'policy',
     message: `all texts together have ${bytes} bytes; at most ${MOST_BYTES} are accepted`,
     remedy: 'split the profiles over several AppArmorProfiles',
-  };
+  });
 }
 
-/** Accepted, it would leave the pods unconfined. */
-const PODS_NOT_SUPPORTED: TextFinding = {
-  rule: 'pods-not-supported',
-  severity: 'error',
-  field: 'pods',
-  message: 'spec.pods does not work in this version of the operator: matching pods would run unconfined',
-  remedy: "remove it, and name the profile in the pod's securityContext.appArmorProfile (type Localhost)",
-};
+/** Of all annotations of an object together the API server takes 256 KiB; the copy there is JSON, with its escapes. */
+const LARGE_BYTES = 200 * 1024;
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** Not said of what was applied server-side and carries no copy of itself. */
+function largeForClientSideApply({ metadata }: AppArmorProfile, bytes: number): TextFinding[] {
+  if (bytes <= LARGE_BYTES) return [];
+  const copied = metadata.annotations?.[LAST_APPLIED] !== undefined;
+  const serverSide = (metadata.managedFields ?? []).some(
+    ({ operation, subresource }) => operation === 'Apply' && (subresource ?? '') === '',
+  );
+  if (serverSide && !copied) return [];
+  return [
+    objectFinding('large-for-client-side-apply', {
+      field: 'policy',
+      message: `the texts have ${Math.round(bytes / 1024)} KiB, and plain kubectl apply fails near 250`,
+      remedy: 'use kubectl apply --server-side',
+    }),
+  ];
+}

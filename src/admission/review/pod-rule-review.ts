@@ -1,0 +1,104 @@
+import type { AppArmorProfile, AppArmorProfileSpecPods } from '../../api/generated/index.ts';
+import { canonicalSelector } from '../pods/label-selector.ts';
+import type { WantedRule } from '../pods/published-rule.ts';
+import { selectorProblems } from '../pods/selector-problems.ts';
+import { objectFinding, type TextFinding } from './finding.ts';
+
+/** spec.pods as it is to be published, or what is wrong with it. */
+export interface PodRuleReview {
+  /** Absent with spec.pods, or where a finding is an error. */
+  rule?: WantedRule;
+  findings: readonly TextFinding[];
+}
+
+/** Both selectors together: so many rules fit into the webhook configurations, and the rule into the revision's annotations. */
+const MOST_SELECTOR_BYTES = 16 * 1024;
+
+/** Reviews spec.pods of an object whose texts define these profiles. */
+export function reviewPodRule({ metadata, spec }: AppArmorProfile, profiles: readonly string[]): PodRuleReview {
+  const { pods } = spec;
+  if (pods === undefined) return { findings: [] };
+  const { namespaceSelector, selector, containers } = pods;
+  const chosen = chooseProfile(pods, profiles);
+  const findings = [
+    ...selectorFindings(pods),
+    ...(typeof chosen === 'string' ? [] : [chosen]),
+    ...restartFindings(pods),
+  ];
+  if (findings.length > 0 || typeof chosen !== 'string') return { findings };
+  return {
+    rule: {
+      profile: chosen,
+      priority: pods.priority ?? 0,
+      creationTimestamp: metadata.creationTimestamp,
+      ...(namespaceSelector === undefined ? {} : { namespaceSelector: canonicalSelector(namespaceSelector) }),
+      ...(selector === undefined ? {} : { selector: canonicalSelector(selector) }),
+      ...(containers === undefined ? {} : { containers: [...new Set(containers)].sort() }),
+    },
+    findings,
+  };
+}
+
+function selectorFindings({ namespaceSelector, selector }: AppArmorProfileSpecPods): TextFinding[] {
+  if (namespaceSelector === undefined && selector === undefined) {
+    return [
+      objectFinding('pods-selector-missing', {
+        field: 'pods',
+        message: 'neither selector nor namespaceSelector is given',
+        remedy: 'give one of them; an explicit empty selector, {}, means every pod or every namespace',
+      }),
+    ];
+  }
+  const problems = [
+    ...selectorProblems(namespaceSelector ?? {}, 'pods.namespaceSelector'),
+    ...selectorProblems(selector ?? {}, 'pods.selector'),
+  ];
+  const bytes = Buffer.byteLength(JSON.stringify([namespaceSelector, selector]));
+  return [
+    ...problems.map(({ path, message }) =>
+      objectFinding('pods-selector-invalid', {
+        field: path,
+        message,
+        remedy: 'write the selector as Kubernetes labels and selectors are written',
+      }),
+    ),
+    ...(bytes <= MOST_SELECTOR_BYTES
+      ? []
+      : [
+          objectFinding('pods-selectors-too-large', {
+            field: 'pods',
+            message: `the selectors have ${bytes} bytes; at most ${MOST_SELECTOR_BYTES} are accepted`,
+            remedy: 'select by a label that the pods or namespaces get for this purpose',
+          }),
+        ]),
+  ];
+}
+
+function chooseProfile({ profile }: AppArmorProfileSpecPods, profiles: readonly string[]): string | TextFinding {
+  const [only, ...others] = profiles;
+  if (profile !== undefined) {
+    if (profiles.includes(profile)) return profile;
+    return objectFinding('pods-profile-unknown', {
+      field: 'pods.profile',
+      message: `the policy does not define ${JSON.stringify(profile)}; it defines ${profiles.join(', ') || 'none'}`,
+      remedy: 'name one that it defines',
+    });
+  }
+  if (only !== undefined && others.length === 0) return only;
+  return objectFinding('pods-profile-unknown', {
+    field: 'pods.profile',
+    message: `the policy defines ${profiles.length === 0 ? 'no profile' : `several profiles: ${profiles.join(', ')}`}`,
+    remedy: 'name the one that the containers get',
+  });
+}
+
+function restartFindings({ restart }: AppArmorProfileSpecPods): TextFinding[] {
+  if (restart !== 'Evict') return [];
+  return [
+    objectFinding('pods-evict-not-supported', {
+      field: 'pods.restart',
+      message: 'Evict does not work in this version of the operator: no pod would be evicted',
+      remedy: 'use Never or leave it out, and restart the pods yourself (kubectl rollout restart)',
+    }),
+  ];
+}

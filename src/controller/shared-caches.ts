@@ -1,0 +1,65 @@
+import type { AppArmorProfile } from '../api/generated/index.ts';
+import { LABEL } from '../api/names.ts';
+import { APPARMOR_PROFILE } from '../api/resources.ts';
+import { CONTROLLER_REVISIONS } from '../kube/resource.ts';
+import type { WatchCache } from '../kube/watch-cache.ts';
+import type { Claimant } from '../admission/review/name-owners.ts';
+import { startCache, type CacheListeners, type CacheParts } from './caches.ts';
+import { claimantOf, viewProfile, type ProfileView } from './profiles/profile-view.ts';
+import { createRevisionIndex } from './revisions/revision-index.ts';
+import {
+  revisionInForce,
+  viewRevision,
+  type ControllerRevision,
+  type RevisionView,
+} from './revisions/revision-view.ts';
+
+/** What every replica watches, because webhooks need it; the leader uses the same. */
+export interface SharedCaches {
+  profiles: WatchCache<ProfileView>;
+  revisions: WatchCache<RevisionView>;
+  revisionsOf(objectUid: string): readonly RevisionView[];
+  /** The revision that nodes should hold of an object. */
+  inForce(objectUid: string): RevisionView | undefined;
+  /** Every object that exists, as the rule about names of profiles sees it; those that are being deleted left out. */
+  claimants(): Claimant[];
+  /** Called after the caches have the new state, until the returned function is called. */
+  listen(on: SharedListeners): () => void;
+}
+
+export type SharedListeners = Pick<CacheListeners, 'profiles' | 'revisions'>;
+
+export function startSharedCaches(parts: CacheParts): SharedCaches {
+  const listeners = new Set<SharedListeners>();
+  const index = createRevisionIndex();
+  const profiles: WatchCache<ProfileView> = startCache<AppArmorProfile, ProfileView>(parts, APPARMOR_PROFILE, {
+    project: (object) => viewProfile(object, profiles.get(object.metadata.name)),
+    onChange: (key, now, before) => listeners.forEach((on) => on.profiles(key, now, before)),
+  });
+  const revisions = startCache<ControllerRevision, RevisionView>(parts, CONTROLLER_REVISIONS, {
+    namespace: parts.namespace,
+    labelSelector: `${LABEL.revision}=true`,
+    project: viewRevision,
+    onChange(key, now, before) {
+      index.changed(key, now, before);
+      listeners.forEach((on) => on.revisions(key, now, before));
+    },
+  });
+  const inForce = (objectUid: string): RevisionView | undefined =>
+    revisionInForce(index.of(objectUid).filter(({ deleting }) => !deleting));
+  return {
+    profiles,
+    revisions,
+    revisionsOf: (objectUid) => index.of(objectUid),
+    inForce,
+    claimants: () =>
+      profiles
+        .values()
+        .filter(({ deleting }) => !deleting)
+        .map((profile) => claimantOf(profile, inForce(profile.uid))),
+    listen(on) {
+      listeners.add(on);
+      return () => listeners.delete(on);
+    },
+  };
+}

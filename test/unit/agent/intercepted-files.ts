@@ -1,0 +1,66 @@
+import fs from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+
+/** One call of node:fs/promises, or of a file that it opened. */
+export interface FileStep {
+  operation: string;
+  path: string;
+}
+
+export interface InterceptedFiles {
+  /** Puts node:fs/promises back as it was, and closes what is open. */
+  release(): Promise<void>;
+}
+
+const OPERATIONS = ['chmod', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'] as const;
+
+/**
+ * Has `before` run, and awaited, before each file operation below a folder. What it throws the operation throws; if it never
+ * resolves, the caller stands still there for ever, as if it had been killed: none of its code runs any more. A write that never
+ * comes has left half its bytes. Nothing is synced to the disk.
+ */
+export function interceptFiles(folder: string, before: (step: FileStep) => Promise<void>): InterceptedFiles {
+  const functions: Record<string, unknown> = fs;
+  const originals = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+  const opened = new Set<FileHandle>();
+
+  const wrapHandle = (handle: FileHandle, path: string): FileHandle => {
+    opened.add(handle);
+    const writeFile = handle.writeFile.bind(handle);
+    const close = handle.close.bind(handle);
+    handle.writeFile = async (data, ...rest) => {
+      const bytes = Buffer.from(data as string | Buffer);
+      await handle.write(bytes.subarray(0, bytes.length / 2));
+      await before({ operation: 'write', path });
+      await writeFile(bytes.subarray(bytes.length / 2), ...rest);
+    };
+    // Nothing here outlives a power cut, and a busy disk takes a second for it.
+    handle.sync = () => before({ operation: 'sync', path });
+    handle.close = async () => {
+      opened.delete(handle);
+      await close();
+    };
+    return handle;
+  };
+
+  for (const operation of OPERATIONS) {
+    const original = functions[operation] as (...args: unknown[]) => Promise<unknown>;
+    originals.set(operation, original);
+    functions[operation] = async (...args: unknown[]): Promise<unknown> => {
+      const path = String(args[0]);
+      if (!path.startsWith(folder)) return original(...args);
+      await before({ operation, path });
+      const result = await original(...args);
+      return operation === 'open' ? wrapHandle(result as FileHandle, path) : result;
+    };
+  }
+  syncBuiltinESMExports();
+  return {
+    async release() {
+      for (const [operation, original] of originals) functions[operation] = original;
+      syncBuiltinESMExports();
+      for (const handle of opened) await handle.close();
+    },
+  };
+}
