@@ -21,8 +21,8 @@ export function rulesOfInclude(include: Pick<ScannedInclude, 'path' | 'form'>): 
   if (name !== 'abstractions' && !name.startsWith('abstractions/')) return NOTHING;
   return {
     allowsFiles: !WITHOUT_FILE_RULE.has(name),
-    denies: isListed(WITH_DENY_RULE, name),
-    receivesFromUnconfined: isListed(WITH_SIGNAL_RULE, name),
+    denies: WITH_DENY_RULE.has(name),
+    receivesFromUnconfined: WITH_SIGNAL_RULE.has(name),
   };
 }
 
@@ -32,10 +32,9 @@ const POLICY_FOLDER = '/etc/apparmor.d/';
 const NOTHING: IncludedRules = { allowsFiles: false, denies: false, receivesFromUnconfined: false };
 
 /** Including a folder includes every file in it. */
-function isListed(names: ReadonlySet<string>, name: string): boolean {
-  if (names.has(name)) return true;
-  const folder = `${name}/`;
-  return [...names].some((other) => other.startsWith(folder));
+function withFolders(names: readonly string[]): ReadonlySet<string> {
+  const folders = names.flatMap((name) => name.split('/').map((_, index, steps) => steps.slice(0, index).join('/')));
+  return new Set([...names, ...folders]);
 }
 
 const WITHOUT_FILE_RULE: ReadonlySet<string> = new Set([
@@ -51,7 +50,7 @@ const WITHOUT_FILE_RULE: ReadonlySet<string> = new Set([
   'abstractions/ubuntu-unity7-messaging',
 ]);
 
-const WITH_DENY_RULE: ReadonlySet<string> = new Set([
+const WITH_DENY_RULE: ReadonlySet<string> = withFolders([
   'abstractions/X',
   'abstractions/dovecot-common',
   'abstractions/exo-open',
@@ -76,7 +75,7 @@ const WITH_DENY_RULE: ReadonlySet<string> = new Set([
   'abstractions/xdg-open',
 ]);
 
-const WITH_SIGNAL_RULE: ReadonlySet<string> = new Set([
+const WITH_SIGNAL_RULE: ReadonlySet<string> = withFolders([
   'abstractions/apache2-common',
   'abstractions/base',
   'abstractions/exo-open',

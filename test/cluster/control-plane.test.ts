@@ -33,6 +33,8 @@ describe('the control plane of the test bed', function () {
       '--output=jsonpath={.items[*].metadata.ownerReferences[*].kind}',
     ]);
     expect(owners.stdout).to.equal('ReplicaSet');
+    // It would be scheduled to the next test's node.
+    await kubectl(['delete', 'deployment', name, '--cascade=foreground', '--timeout=30s']);
   });
 
   it('lets a kubelet write its own Node only', async function () {

@@ -60,18 +60,37 @@ Debug::NoLocking "true";
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** The first repository of Debian itself that the machine's apt knows; security and backports are others, or parts of others. */
+/**
+ * The first repository of Debian itself that the machine's apt knows; security and backports are others, or parts of others. Before
+ * the first `apt-get update` there are no labels to tell it by, and its address must do.
+ */
 async function machineMirror(cache: Cache): Promise<string> {
-  const { stdout } = await run(
-    'apt-get',
-    ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT) $(LABEL)', 'Created-By: Packages'],
-    withSignal(cache),
+  const labelled = await repositories(cache, []);
+  const main = (labelled.length > 0 ? labelled : await repositories(cache, ['--no-release-info'])).filter(
+    ({ release, component }) => component === 'main' && !/-security|-updates|-backports/.test(release),
   );
-  for (const line of stdout.split('\n')) {
-    const [uri = '', release = '', component, ...label] = line.split(' ');
-    // What was never updated has no label yet.
-    const isDebian = ['Debian', '$(LABEL)'].includes(label.join(' '));
-    if (component === 'main' && isDebian && !/-security|-updates|-backports/.test(release)) return uri;
-  }
-  throw new Error('apt on this machine knows no Debian mirror (apt-get indextargets lists none with component main)');
+  const mirror = main.find(({ uri, label }) => label === 'Debian' || (label === UNKNOWN && uri.endsWith('/debian/')));
+  if (mirror !== undefined) return mirror.uri;
+  throw new Error('apt on this machine knows no Debian mirror (see apt-get indextargets, component main)');
+}
+
+interface Repository {
+  uri: string;
+  release: string;
+  component: string;
+  label: string;
+}
+
+const UNKNOWN = '$(LABEL)';
+
+async function repositories(cache: Cache, options: readonly string[]): Promise<readonly Repository[]> {
+  const format = ['--format', `$(REPO_URI) $(RELEASE) $(COMPONENT) ${UNKNOWN}`, 'Created-By: Packages'];
+  const { stdout } = await run('apt-get', ['indextargets', ...options, ...format], withSignal(cache));
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [uri = '', release = '', component = '', ...label] = line.split(' ');
+      return { uri, release, component, label: label.join(' ') };
+    });
 }

@@ -92,20 +92,25 @@ async function bring(node: TestNode, policies: readonly Loaded[]): Promise<void>
 
 /**
  * Loads one after the other into a policy namespace of its own, where its profiles attach to no process of the node, and which
- * takes them with it when it is removed. The kernel wants each policy in one write. Returns the names by number of the policy.
+ * takes them with it when it is removed. The kernel wants each policy in one write, and calls a child by its own part of the name,
+ * below its parent. Returns the names by number of the policy.
  */
 async function namesInKernel(node: TestNode): Promise<readonly (readonly string[])[]> {
   const script = `
+names() {
+  for folder in "$1"/profiles/*; do
+    [ -e "$folder/name" ] || continue
+    IFS= read -r name < "$folder/name"
+    printf '%s\\n' "$2$name"
+    names "$folder" "$2$name//"
+  done
+}
 cd /sys/kernel/security/apparmor/policy/namespaces || exit 1
 i=0
 while [ -e ${FOLDER}/$i ]; do
   mkdir corpus || exit 1
   dd if=${FOLDER}/$i of=corpus/.replace bs=16M 2>/dev/null || echo "FAILED TO LOAD"
-  for file in corpus/profiles/*/name corpus/profiles/*/profiles/*/name corpus/profiles/*/profiles/*/profiles/*/name; do
-    [ -e "$file" ] || continue
-    IFS= read -r name < "$file"
-    printf '%s\\n' "$name"
-  done
+  names corpus ''
   rmdir corpus || exit 1
   echo
   i=$((i + 1))

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { kubectl } from './operator.ts';
+import { waitFor } from '../testbed/process.ts';
+import { applyProfile, DEADLINE_MS, kubectl, profileReady } from './operator.ts';
 
 const NAMESPACE = 'apparmor-operator';
 
@@ -42,12 +43,19 @@ describe('what the operator says of itself', () => {
   }
 
   it('emits Events on the object that say what happened', async () => {
-    const events = JSON.parse(await kubectl(['get', 'events.events.k8s.io', '-n', 'default', '-o', 'json'])) as {
-      items: { regarding: { kind: string }; reason: string; note: string }[];
-    };
-    const ours = events.items.filter(({ regarding }) => regarding.kind === 'AppArmorProfile');
-    expect(ours.map(({ reason }) => reason)).to.include.members(['Published', 'PolicyRefused']);
-    for (const { note } of ours) expect(note).to.have.length.greaterThan(10);
+    await applyProfile('health-told', { policy: 'profile health-told { file, }' });
+    await profileReady('health-told');
+    const told = await waitFor('both Events are there', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
+      const events = JSON.parse(await kubectl(['get', 'events.events.k8s.io', '-n', 'default', '-o', 'json'])) as {
+        items: { regarding: { kind: string; name: string }; reason: string; note: string }[];
+      };
+      const ours = events.items.filter(({ regarding }) => regarding.name === 'health-told');
+      return ['Published', 'Ready'].every((wanted) => ours.some(({ reason }) => reason === wanted)) && ours;
+    });
+    for (const { note, regarding } of told) {
+      expect(regarding.kind).to.equal('AppArmorProfile');
+      expect(note).to.have.length.greaterThan(10);
+    }
   });
 });
 

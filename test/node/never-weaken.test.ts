@@ -201,7 +201,7 @@ describe('never weaken', () => {
 });
 
 function policy(name: string): string {
-  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  deny /tmp/** w,\n}\n`;
+  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n}\n`;
 }
 
 async function kernelState(): Promise<[string, string][][]> {

@@ -78,7 +78,7 @@ describe('what kubectl prints', function () {
     expect(spec).to.match(/policy\s+<string> -required-/);
     expect(spec).not.to.contain('<no description>');
     expect(await kubectl(['explain', 'aap.spec.pods'])).to.match(/pods\s+that\s+exist\s+already\s+keep/);
-    expect(await kubectl(['explain', 'apparmornodes.spec.unload'])).to.match(/Ignored\s+by\s+this\s+version/);
+    expect(await kubectl(['explain', 'apparmornodes.spec.unload'])).to.match(/no\s+process\s+runs\s+under\s+them/);
   });
 });
 

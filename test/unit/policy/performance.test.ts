@@ -36,6 +36,16 @@ const TEXTS: Readonly<Record<string, string>> = {
   'continued lines': filled('\\\n', '@{X}='),
   'brackets in a name': filled(' (', 'profile "', '" {}'),
   'else without end': filled('if $A { } else ', 'profile f { '),
+  variables: filled('@a=b\n'),
+  'signal rules': filled('signal,', 'profile f { ', '}'),
+  'patterns of signal rules': filled(
+    'signal r peer={{{{a,b},c},d},e}*n*n*n{a,b,*}{a,b,*}{a,b,*},',
+    'profile f { ',
+    '}',
+  ),
+  'includes of abstractions': filled('include <abstractions/mozc>\n', 'profile f { ', '}'),
+  'profiles with abstractions': filled('profile a{include<abstractions/X>\n}\n'),
+  'signal without end': filled('r,', 'profile f { signal (', ') , }'),
   'steps up': filled('../', 'profile ', ' {}'),
 };
 
