@@ -1,4 +1,3 @@
-import { armImageBinaries } from './arm-image.ts';
 import { prepare } from './artefacts.ts';
 import { defaultCacheFolder } from './cache.ts';
 import {
@@ -38,7 +37,6 @@ async function run(command: string): Promise<number> {
     case 'prepare':
       await prepare(cache);
       await operatorImage(cache);
-      await armImageBinaries(cache);
       return 0;
     case 'up': {
       const held = (await findHeldCluster(cache)) ?? (await startHeldCluster(cache));
