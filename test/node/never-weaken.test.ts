@@ -26,7 +26,7 @@ describe('never weaken', () => {
     const [node] = twoNodes();
     // Where the object has another name than the profile.
     const profiles = { 'kept-renamed': 'kept-before', 'kept-first': 'kept-shared' };
-    const same = ['kept-deleted', 'kept-drifted', 'kept-control', 'kept-ended', 'kept-entered'];
+    const same = ['kept-deleted', 'kept-drifted', 'kept-control', 'kept-ended'];
     const specs = { ...Object.fromEntries(same.map((name) => [name, name])), ...profiles };
     await applyProfiles(
       Object.fromEntries(Object.entries(specs).map(([name, profile]) => [name, { policy: policy(profile) }])),
@@ -82,21 +82,6 @@ describe('never weaken', () => {
     await kubectl(['delete', 'pod', '-n', POD_NAMESPACE, 'kept-ended', '--timeout=120s']);
     await waitFor('the profile is gone', { deadlineMs: 30_000, intervalMs: 500 }, async () => {
       return !(await kernelProfiles(node)).has('kept-ended');
-    });
-  });
-
-  it('keeps what a process entered by itself, which belongs to no pod', async () => {
-    const [node] = twoNodes();
-    await inNode(node, `aa-exec -p kept-entered -- sleep 100000 >/dev/null 2>&1 & echo $! > /run/kept-entered`);
-    await kubectl(['delete', 'apparmorprofile', 'kept-entered', '--timeout=30s']);
-    const inUse = await nodeReportWhen(node, 'reports the profile as in use', ({ status }) =>
-      (status?.problems ?? []).some(({ profile, reason }) => profile === 'kept-entered' && reason === 'InUse'),
-    );
-    expect(inUse.spec?.unload?.map(({ profile }) => profile) ?? []).to.include('kept-entered');
-    expect((await kernelProfiles(node)).get('kept-entered')).to.equal('enforce');
-    await inNode(node, 'kill $(cat /run/kept-entered)');
-    await waitFor('the profile is gone', { deadlineMs: 30_000, intervalMs: 500 }, async () => {
-      return !(await kernelProfiles(node)).has('kept-entered');
     });
   });
 
