@@ -14,6 +14,7 @@ import {
   type Resource,
 } from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
+import type { Logger } from '../log.ts';
 import { startWatchCache, type WatchCache } from '../kube/watch-cache.ts';
 import { AGENT_POD_LABELS, type DaemonSet } from './daemonset/agent-daemonset.ts';
 import { sameAgentPod, viewAgentPod, type AgentPod, type AgentPodView } from './nodes/agent-pod.ts';
@@ -53,6 +54,22 @@ export interface CacheParts {
   random: () => number;
   signal: AbortSignal;
   onError: (kind: string, error: unknown, retryInMs: number) => void;
+}
+
+/** What every cache of one replica is started with. */
+export function cachePartsOf(
+  namespace: string,
+  { logger, ...parts }: Pick<CacheParts, 'transport' | 'clock' | 'random'> & { logger: Logger },
+  signal: AbortSignal,
+): CacheParts {
+  return {
+    transport: parts.transport,
+    namespace,
+    clock: parts.clock,
+    random: parts.random,
+    signal,
+    onError: (kind, error, retryInMs) => logger.warn('watch', { kind, error, retryInMs }),
+  };
 }
 
 /** What the leader alone watches; the rest is shared-caches.ts. */

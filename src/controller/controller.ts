@@ -16,6 +16,7 @@ import type { ControllerHealth } from './controller-health.ts';
 import type { CompilerPaths } from '../policy/compile.ts';
 import { lead, watchedShared } from './lead.ts';
 import { createControllerMetrics } from './metrics.ts';
+import { cachePartsOf } from './caches.ts';
 import { startPodRules } from './pods/pod-rules.ts';
 import { viewPod, type KubePod } from './pods/pod-view.ts';
 import { startSharedCaches } from './shared-caches.ts';
@@ -73,14 +74,7 @@ export async function runController(options: ControllerOptions, parts: Controlle
   const stop = new AbortController();
   const trial = createTrialCompiler(options.compiler);
   const budget = reviewBudget(options.reviewSeconds);
-  const cacheParts = {
-    transport,
-    namespace: options.namespace,
-    clock,
-    random: parts.random,
-    signal: stop.signal,
-    onError: (kind: string, error: unknown, retryInMs: number) => logger.warn('watch', { kind, error, retryInMs }),
-  };
+  const cacheParts = cachePartsOf(options.namespace, parts, stop.signal);
   const shared = startSharedCaches(cacheParts);
   const podRules = startPodRules(shared, parts.client, cacheParts);
   parts.health.watching(watchedShared(shared, podRules));

@@ -3,7 +3,7 @@ import { readAccepted, createRevisionsKeeper } from './revisions/keep-revisions.
 import { configurationOfGroup } from '../admission/pods/entries.ts';
 import type { WatchCache } from '../kube/watch-cache.ts';
 import type { TrialBudget, TrialCompiler } from '../admission/review/trial.ts';
-import { startCaches, type Caches } from './caches.ts';
+import { cachePartsOf, startCaches, type Caches } from './caches.ts';
 import type { ControllerOptions, ControllerParts } from './controller.ts';
 import { createAgentsKeeper } from './daemonset/keep-agents.ts';
 import { listenersOf } from './listeners.ts';
@@ -192,17 +192,7 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     profiles: () => caches.profiles.values(),
     forget,
   });
-  const own = startCaches(
-    {
-      transport: parts.transport,
-      namespace,
-      clock,
-      random: parts.random,
-      signal,
-      onError: (kind, error, retryInMs) => logger.warn('watch', { kind, error, retryInMs }),
-    },
-    listeners,
-  );
+  const own = startCaches(cachePartsOf(namespace, parts, signal), listeners);
   const caches: Caches = { profiles: shared.profiles, revisions: shared.revisions, ...own };
   const stopListening = shared.listen(listeners);
   const forgetRules = podRules.book.onChange((id) => {

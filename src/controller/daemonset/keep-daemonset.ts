@@ -1,18 +1,17 @@
 import { AGENT_DAEMONSET, OWNER_CLUSTER_ROLE } from '../../api/names.ts';
-import { EVENT_REASON, type EventReason } from '../../api/reasons.ts';
+import { EVENT_REASON } from '../../api/reasons.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { apiVersionOf, DAEMON_SETS } from '../../kube/resource.ts';
+import { DAEMON_SETS } from '../../kube/resource.ts';
 import type { ReconcileResult } from '../../kube/work-queue.ts';
 import type { Logger } from '../../log.ts';
-import { shorten } from '../../api/conditions.ts';
-import { LONGEST_NOTE } from '../announce.ts';
-import { changesBetween, describeChanges } from '../keeping/changes.ts';
+import { changesBetween } from '../keeping/changes.ts';
 import { lastEditor } from '../keeping/last-editor.ts';
 import { readOwner, WITHOUT_OWNER_MS } from '../keeping/owner.ts';
 import { createPatience } from '../keeping/patience.ts';
+import { putObject } from '../keeping/put-object.ts';
+import { tell, tellingOf, type Telling } from '../keeping/tell.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { agentDaemonSet, type DaemonSet } from './agent-daemonset.ts';
 import { planDaemonSet, type DaemonSetPlan, type WrittenDaemonSet } from './plan-daemonset.ts';
@@ -52,58 +51,44 @@ export function createDaemonSetKeeper(parts: DaemonSetParts): DaemonSetKeeper {
     if (plan.kind === 'keep') return undefined;
     const waitMs = plan.kind === 'replace' && plan.reason === 'edited' ? patience.waitMs(parts.clock.now()) : 0;
     if (waitMs > 0) return { requeueAfterMs: waitMs };
-    const stored = await write(plan, parts, signal);
+    const stored = await putObject(plan.kind, plan.object, { client: parts.client, resource: DAEMON_SETS }, signal);
     if (stored === undefined) return undefined;
     written = { uid: stored.metadata.uid ?? '', generation: stored.metadata.generation ?? 0 };
     if (plan.kind === 'replace' && plan.reason === 'edited') patience.corrected(parts.clock.now());
-    tell(plan, live, stored, parts);
+    tellOf(plan, live, stored, parts);
     return undefined;
   }
 
   return { keep };
 }
 
-/** Undefined if somebody was faster: the watch is about to say so, and that event brings the next reconcile. */
-async function write(
-  plan: Exclude<DaemonSetPlan, { kind: 'keep' }>,
-  parts: DaemonSetParts,
-  signal: AbortSignal,
-): Promise<DaemonSet | undefined> {
-  try {
-    return plan.kind === 'create'
-      ? await parts.client.create<DaemonSet>(DAEMON_SETS, plan.object, { signal })
-      : await parts.client.update<DaemonSet>(DAEMON_SETS, plan.object, { signal });
-  } catch (error) {
-    if (isAlreadyExists(error) || isConflict(error) || (plan.kind === 'replace' && isNotFound(error))) return undefined;
-    throw error;
-  }
-}
-
-function tell(
+function tellOf(
   plan: Exclude<DaemonSetPlan, { kind: 'keep' }>,
   live: DaemonSet | undefined,
   stored: DaemonSet,
   parts: DaemonSetParts,
 ): void {
+  const telling = tellingOfWrite(plan, live, stored, parts);
+  if (telling === undefined) return;
+  const { uid } = stored.metadata;
+  const metadata = { name: AGENT_DAEMONSET, namespace: parts.config.namespace, ...(uid === undefined ? {} : { uid }) };
+  tell(telling, { resource: DAEMON_SETS, metadata, what: 'agent DaemonSet', action: 'KeepAgents' }, parts);
+}
+
+/** Undefined: nothing has changed. */
+function tellingOfWrite(
+  plan: Exclude<DaemonSetPlan, { kind: 'keep' }>,
+  live: DaemonSet | undefined,
+  stored: DaemonSet,
+  { config, manager }: DaemonSetParts,
+): Telling | undefined {
   if (plan.kind === 'create' || live === undefined) {
-    record(stored, parts, 'Normal', EVENT_REASON.created, `created with image ${parts.config.image}`);
-    return;
+    return { type: 'Normal', reason: EVENT_REASON.created, note: `created with image ${config.image}` };
   }
   const changes = changesBetween(described(live), described(stored), '');
-  if (changes.length === 0) return;
-  if (plan.reason === 'configured') {
-    record(
-      stored,
-      parts,
-      'Normal',
-      EVENT_REASON.updated,
-      `changed with the operator: ${changes.map(({ path }) => path).join(', ')}`,
-    );
-    return;
-  }
-  const editor = lastEditor(live.metadata.managedFields, parts.manager);
-  const who = editor === undefined ? '' : `, last changed by ${editor}`;
-  record(stored, parts, 'Warning', EVENT_REASON.putRight, `put right${who}: ${describeChanges(changes)}`);
+  if (changes.length === 0) return undefined;
+  const why = plan.reason === 'configured' ? 'configured' : 'edited';
+  return tellingOf(why, changes, lastEditor(live.metadata.managedFields, manager));
 }
 
 /** What we keep right: the spec, and of the metadata what a removal would take with it. */
@@ -111,27 +96,4 @@ function described({ metadata, spec }: DaemonSet): object {
   const { labels, annotations, ownerReferences } = metadata;
   const { 'deprecated.daemonset.template.generation': _, ...kept } = annotations ?? {};
   return { metadata: { labels, annotations: kept, ownerReferences }, spec };
-}
-
-function record(
-  { metadata }: DaemonSet,
-  parts: DaemonSetParts,
-  type: 'Normal' | 'Warning',
-  reason: EventReason,
-  note: string,
-): void {
-  parts.logger[type === 'Normal' ? 'info' : 'warn'](`agent DaemonSet ${note}`);
-  parts.events.record({
-    regarding: {
-      apiVersion: apiVersionOf(DAEMON_SETS),
-      kind: DAEMON_SETS.kind,
-      name: AGENT_DAEMONSET,
-      namespace: parts.config.namespace,
-      ...(metadata.uid === undefined ? {} : { uid: metadata.uid }),
-    },
-    type,
-    reason,
-    action: 'KeepAgents',
-    note: shorten(note, LONGEST_NOTE),
-  });
 }

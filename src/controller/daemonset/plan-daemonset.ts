@@ -1,4 +1,5 @@
 import { ANNOTATION } from '../../api/names.ts';
+import { hasMetadata, mergedMetadata } from '../keeping/metadata.ts';
 import type { DaemonSet } from './agent-daemonset.ts';
 
 export type DaemonSetPlan =
@@ -33,7 +34,7 @@ export function planDaemonSet(
   }
   if (written === undefined || written.uid !== live.metadata.uid)
     return { kind: 'replace', object, reason: 'firstLook' };
-  if (written.generation !== live.metadata.generation || !hasOurMetadata(wanted, live)) {
+  if (written.generation !== live.metadata.generation || !hasMetadata(wanted.metadata, live.metadata)) {
     return { kind: 'replace', object, reason: 'edited' };
   }
   return { kind: 'keep' };
@@ -42,29 +43,11 @@ export function planDaemonSet(
 /** The wanted spec under the live metadata: what others put there stays, and so does `kubectl rollout restart`. */
 function merged(wanted: DaemonSet, live: DaemonSet): DaemonSet {
   const restartedAt = live.spec.template.metadata?.annotations?.[RESTARTED_AT];
-  const { managedFields: _, ...metadata } = live.metadata;
   const spec = structuredClone(wanted.spec);
   if (restartedAt !== undefined)
     Object.assign(spec.template.metadata ?? {}, { annotations: { [RESTARTED_AT]: restartedAt } });
-  return {
-    metadata: {
-      ...metadata,
-      labels: { ...metadata.labels, ...wanted.metadata.labels },
-      annotations: { ...metadata.annotations, ...wanted.metadata.annotations },
-      ownerReferences: wanted.metadata.ownerReferences ?? [],
-    },
-    spec,
-  };
+  return { metadata: mergedMetadata(wanted.metadata, live.metadata), spec };
 }
 
 /** Written by `kubectl rollout restart`: the user's wish that pods are made anew, not a change of what they are. */
 const RESTARTED_AT = 'kubectl.kubernetes.io/restartedAt';
-
-function hasOurMetadata(wanted: DaemonSet, live: DaemonSet): boolean {
-  const { labels = {}, annotations = {}, ownerReferences = [] } = wanted.metadata;
-  return (
-    Object.entries(labels).every(([key, value]) => live.metadata.labels?.[key] === value) &&
-    Object.entries(annotations).every(([key, value]) => live.metadata.annotations?.[key] === value) &&
-    ownerReferences.every(({ uid }) => live.metadata.ownerReferences?.some((owner) => owner.uid === uid))
-  );
-}

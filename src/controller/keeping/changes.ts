@@ -1,3 +1,5 @@
+import { isRecord } from '../../api/json.ts';
+
 /** One difference between two JSON values. */
 export interface Change {
   /** As `spec.template.spec.containers[agent].image`. */
@@ -47,10 +49,6 @@ function byName(list: readonly unknown[]): Map<string, unknown> | undefined {
     named.set(name, element);
   }
   return named;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 function short(value: unknown): string {

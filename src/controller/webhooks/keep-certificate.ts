@@ -19,11 +19,11 @@ import { WEBHOOK_SECRET } from '../../api/names.ts';
 import type { OwnerReference } from '../../api/resources.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import { SECRETS } from '../../kube/resource.ts';
 import type { ReconcileResult } from '../../kube/work-queue.ts';
 import type { Logger } from '../../log.ts';
 import { readOwner, WITHOUT_OWNER_MS } from '../keeping/owner.ts';
+import { putObject } from '../keeping/put-object.ts';
 import type { NewMeta } from '../new-meta.ts';
 import { WEBHOOK_LABELS } from './webhook-configuration.ts';
 
@@ -166,15 +166,8 @@ function hasOwner({ metadata }: WebhookSecret, owner: OwnerReference): boolean {
   return metadata.ownerReferences?.some(({ uid }) => uid === owner.uid) === true;
 }
 
-/** False if somebody was faster: the watch is about to say so, and that event brings the next reconcile. */
+/** False if somebody was faster. */
 async function write({ client }: CertificateKeeperParts, secret: WebhookSecret, signal: AbortSignal): Promise<boolean> {
-  const isNew = secret.metadata.resourceVersion === undefined;
-  try {
-    if (isNew) await client.create<WebhookSecret>(SECRETS, secret, { signal });
-    else await client.update<WebhookSecret>(SECRETS, secret, { signal });
-    return true;
-  } catch (error) {
-    if (isAlreadyExists(error) || isConflict(error) || (!isNew && isNotFound(error))) return false;
-    throw error;
-  }
+  const how = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
+  return (await putObject(how, secret, { client, resource: SECRETS }, signal)) !== undefined;
 }

@@ -1,6 +1,7 @@
 import { ANNOTATION } from '../../api/names.ts';
 import { canonicalJson } from '../../api/revision.ts';
-import type { WebhookConfiguration } from './webhook-configuration.ts';
+import { hasMetadata, mergedMetadata } from '../keeping/metadata.ts';
+import type { WebhookConfiguration, WebhookEntry } from './webhook-configuration.ts';
 
 export type ConfigurationPlan =
   | { kind: 'keep' }
@@ -16,23 +17,26 @@ export interface WrittenConfiguration {
   webhooks: string;
 }
 
-/**
- * What to do so that the configuration is as wanted; a write only where something differs. One without webhooks is not
- * created, but kept where it is: nothing calls it.
- */
+/** Whether there is nothing to do, whoever owns it: one without webhooks is not created, but kept where it is. */
+export function isLeftAlone(live: WebhookConfiguration | undefined, webhooks: readonly WebhookEntry[]): boolean {
+  return live === undefined && webhooks.length === 0;
+}
+
+/** What to do so that the configuration is as wanted; a write only where something differs. */
 export function planConfiguration(
   wanted: WebhookConfiguration,
   live: WebhookConfiguration | undefined,
   written: WrittenConfiguration | undefined,
 ): ConfigurationPlan {
   if (live === undefined) {
-    return (wanted.webhooks ?? []).length === 0 ? { kind: 'keep' } : { kind: 'create', object: wanted };
+    return isLeftAlone(live, wanted.webhooks ?? []) ? { kind: 'keep' } : { kind: 'create', object: wanted };
   }
   if (live.metadata.deletionTimestamp !== undefined) return { kind: 'keep' };
-  if (hasWebhooks(wanted, live, written) && hasMetadata(wanted, live)) return { kind: 'keep' };
+  if (hasWebhooks(wanted, live, written) && hasMetadata(wanted.metadata, live.metadata)) return { kind: 'keep' };
   const liveHash = hashOf(live);
   const reason = liveHash !== undefined && liveHash !== hashOf(wanted) ? 'configured' : 'edited';
-  return { kind: 'replace', object: merged(wanted, live), reason };
+  const metadata = mergedMetadata(wanted.metadata, live.metadata);
+  return { kind: 'replace', object: { metadata, webhooks: wanted.webhooks ?? [] }, reason };
 }
 
 /** What is to be remembered of a write. */
@@ -48,28 +52,6 @@ function hasWebhooks(
   const webhooks = canonicalJson(live.webhooks ?? []);
   if (webhooks === canonicalJson(wanted.webhooks ?? [])) return true;
   return written !== undefined && written.hash === hashOf(wanted) && written.webhooks === webhooks;
-}
-
-function hasMetadata({ metadata: wanted }: WebhookConfiguration, { metadata: live }: WebhookConfiguration): boolean {
-  return (
-    Object.entries(wanted.labels ?? {}).every(([key, value]) => live.labels?.[key] === value) &&
-    Object.entries(wanted.annotations ?? {}).every(([key, value]) => live.annotations?.[key] === value) &&
-    (wanted.ownerReferences ?? []).every(({ uid }) => live.ownerReferences?.some((owner) => owner.uid === uid))
-  );
-}
-
-/** What others put into the metadata stays, but for owners: with another one, deleting that would delete this. */
-function merged(wanted: WebhookConfiguration, live: WebhookConfiguration): WebhookConfiguration {
-  const { managedFields: _, ...metadata } = live.metadata;
-  return {
-    metadata: {
-      ...metadata,
-      labels: { ...metadata.labels, ...wanted.metadata.labels },
-      annotations: { ...metadata.annotations, ...wanted.metadata.annotations },
-      ownerReferences: wanted.metadata.ownerReferences ?? [],
-    },
-    webhooks: wanted.webhooks ?? [],
-  };
 }
 
 function hashOf({ metadata }: WebhookConfiguration): string | undefined {
