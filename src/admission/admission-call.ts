@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { abortable } from '../kube/deadline.ts';
 import {
   AdmissionReviewError,
   readAdmissionReview,
@@ -68,9 +69,9 @@ export function createAdmissionCalls(
     const held: Held = { bytes: 0 };
     calls += 1;
     try {
-      const body = await until(ended.signal, readBody(call, held, ended.signal));
+      const body = await abortable(readBody(call, held, ended.signal), ended.signal);
       const request = readAdmissionReview(body);
-      const decision = await until(ended.signal, handler(request, ended.signal, path));
+      const decision = await abortable(handler(request, ended.signal, path), ended.signal);
       return {
         status: 200,
         outcome: decision.allowed ? 'allowed' : 'refused',
@@ -176,17 +177,4 @@ function plain(status: number, outcome: AdmissionOutcome, message: string): Repl
 function callMs({ url = '/' }: IncomingMessage, limits: AdmissionLimits): number {
   const seconds = /[?&]timeout=(\d{1,3})s(?:&|$)/.exec(url)?.[1];
   return seconds === undefined ? limits.callMs : Math.min(limits.callMs, Number(seconds) * 950);
-}
-
-/** What the work gives, or the signal's reason if that comes first. */
-async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -1,3 +1,5 @@
+import { isRecord } from '../api/json.ts';
+
 /** What is to be done to the object. */
 const OPERATIONS = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] as const;
 
@@ -151,8 +153,4 @@ function hasStrings<K extends string>(value: unknown, keys: readonly K[]): value
 
 function isAbsent(value: unknown): value is null | undefined {
   return value === undefined || value === null;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }

@@ -10,9 +10,10 @@ import { systemClock } from '../kube/clock.ts';
 import { createTransport } from '../kube/transport.ts';
 import { createLogger, isLogLevel, LOG_LEVELS } from '../log.ts';
 import { compilePolicy, parserVersion } from '../policy/compile.ts';
+import { LONG_LIMITS } from '../policy/compile-limits.ts';
 import { addProcessMetrics } from '../process-metrics.ts';
 import { runAgent } from './agent.ts';
-import { LONG_LIMITS, SHORT_LIMITS } from './compile-limits.ts';
+import { SHORT_LIMITS } from './compile-limits.ts';
 
 const USAGE = `usage: apparmor-operator agent --node NAME [flag ...]
   --node NAME             the Node that this agent runs on

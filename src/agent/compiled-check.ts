@@ -1,21 +1,19 @@
-import { rootOf } from '../kernel/profile-name.ts';
+import { nameDifference } from '../policy/name-difference.ts';
 import type { Failure } from './failure.ts';
 import type { CompiledPolicy } from './plan.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
 
-/**
- * Nothing goes to the kernel unless it is what was read and reviewed: the same names. Only children of the policy's own
- * profiles may be added, by files that the text includes.
- */
+/** Nothing goes to the kernel unless it is what was read and reviewed: the same names, in the wanted mode. */
 export function whatIsWrong(policy: WantedPolicy, compiled: CompiledPolicy): Failure | undefined {
-  const [read, made] = [new Set(policy.names), new Set(compiled.profiles.map(({ name }) => name))];
-  const isIncluded = (name: string): boolean => policy.hasIncludes && rootOf(name) !== name && read.has(rootOf(name));
-  const different =
-    [...made].find((name) => !read.has(name) && !isIncluded(name)) ?? [...read].find((name) => !made.has(name));
+  const different = nameDifference({
+    read: new Set(policy.names),
+    made: new Set(compiled.profiles.map(({ name }) => name)),
+    hasIncludes: policy.hasIncludes,
+  });
   if (different !== undefined) {
     return {
       reason: 'NameMismatch',
-      message: `not loaded: the compiled policy and its text differ in the profile ${different}; please report this text`,
+      message: `not loaded: the compiled policy and its text differ in the profile ${different.profile}; please report this text`,
     };
   }
   const forbidden = policy.mode === 'Enforce' ? ['complain'] : policy.mode === 'Complain' ? ['enforce', 'kill'] : [];

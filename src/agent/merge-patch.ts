@@ -1,4 +1,4 @@
-import { isRecord } from './state-file.ts';
+import { isRecord } from '../api/json.ts';
 
 /**
  * The JSON merge patch (RFC 7396) that turns `before` into `after`, or undefined if they are equal. Members that are gone

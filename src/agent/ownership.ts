@@ -1,3 +1,4 @@
+import { compareAge } from '../api/age.ts';
 import { rootsOf } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
@@ -31,7 +32,7 @@ export function ownership(
   for (const policy of wanted) {
     for (const name of claimedNames(policy)) {
       const other = oldest.get(name);
-      if (other === undefined || isOlder(policy, other)) oldest.set(name, policy);
+      if (other === undefined || compareAge(policy.object, other.object) < 0) oldest.set(name, policy);
     }
   }
   return (name) => {
@@ -49,9 +50,4 @@ export function claimedNames(policy: WantedPolicy): readonly string[] {
 
 function stillDefines(object: LivingObject, name: string): boolean {
   return object.profiles?.has(name) ?? true;
-}
-
-function isOlder(left: WantedPolicy, right: WantedPolicy): boolean {
-  const [a, b] = [Date.parse(left.object.creationTimestamp), Date.parse(right.object.creationTimestamp)];
-  return a === b ? left.object.uid < right.object.uid : a < b;
 }

@@ -58,7 +58,7 @@ export type WaitReason =
   | { kind: 'notLooked' };
 
 /** A selector that stops to match, by a label that somebody changes back, removes nothing within this time. */
-export const LABELS_SETTLE_MS = 60_000;
+const LABELS_SETTLE_MS = 60_000;
 
 /**
  * Which of the retained profiles may go now. All of one load that are retained stay while anything runs under one of them:

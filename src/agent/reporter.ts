@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import { mergePatchBetween } from './merge-patch.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { UnloadGrant } from './removals.ts';
-import { isRecord } from './state-file.ts';
+import { isRecord } from '../api/json.ts';
 import { createWake } from './wake.ts';
 
 /** Keeps the status of this node's AppArmorNode as it should be, with as few writes as that takes. */

@@ -1,7 +1,7 @@
 import { ANNOTATION, LABEL } from '../api/names.ts';
 import { revisionHash, revisionName } from '../api/revision.ts';
 import type { RevisionContent, RevisionVariant } from '../api/revision.ts';
-import { isRecord } from './state-file.ts';
+import { isRecord } from '../api/json.ts';
 
 /** What the metadata of a ControllerRevision says; the watch carries no more. */
 export interface RevisionHead {

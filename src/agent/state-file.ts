@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isRecord } from '../api/json.ts';
 import { canonicalJson } from '../api/revision.ts';
 
 /** What a file of the state folder holds; part of the file, so that two swapped files are noticed. */
@@ -30,10 +31,6 @@ export function decodeStateFile(kind: StateFileKind, node: string, text: string)
   if (!isRecord(body)) throw new StateFileError('it has no body');
   if (sha256(canonicalJson(body)) !== file['sha256']) throw new StateFileError('its checksum does not fit');
   return body;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 function parse(text: string): Record<string, unknown> {

@@ -45,8 +45,7 @@ export function startSharedCaches(parts: CacheParts): SharedCaches {
       listeners.forEach((on) => on.revisions(key, now, before));
     },
   });
-  const inForce = (objectUid: string): RevisionView | undefined =>
-    revisionInForce(index.of(objectUid).filter(({ deleting }) => !deleting));
+  const inForce = (objectUid: string): RevisionView | undefined => revisionInForce(index.of(objectUid));
   return {
     profiles,
     revisions,

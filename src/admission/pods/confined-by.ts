@@ -1,3 +1,4 @@
+import { isRecord } from '../../api/json.ts';
 import type { PodContainer, PodSubject } from './pod-subject.ts';
 import { APPARMOR_ANNOTATION, type ContainerDecision, type PodRule } from './rule.ts';
 
@@ -36,7 +37,7 @@ export function confinedByText(
 }
 
 /** Undefined where there is none that this operator could have written. */
-export function readConfinedBy(text: string | undefined): ConfinedBy | undefined {
+function readConfinedBy(text: string | undefined): ConfinedBy | undefined {
   if (text === undefined) return undefined;
   let value: unknown;
   try {
@@ -73,8 +74,4 @@ function isConfinedBy(value: unknown): value is ConfinedBy {
       Array.isArray(entry['containers']) &&
       entry['containers'].every((name) => typeof name === 'string'),
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../api/json.ts';
 import type { Labels } from './label-selector.ts';
 
 /** What the rule reads of a pod. */
@@ -100,8 +101,4 @@ function optional(value: unknown, path: string): Record<string, unknown> {
 function record(value: unknown, path: string): Record<string, unknown> {
   if (isRecord(value)) return value;
   throw new NotAPodError(`${path} is not an object`);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

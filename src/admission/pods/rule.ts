@@ -1,14 +1,10 @@
+import { compareAge, type Aged } from '../../api/age.ts';
 import { type Labels, type LabelSelector, selectsLabels } from './label-selector.ts';
 import type { AppArmorProfileField, PodContainer, PodSubject } from './pod-subject.ts';
 
 /** spec.pods of an AppArmorProfile that was accepted, with the revision that is published for it. */
 export interface PodRule {
-  object: {
-    name: string;
-    uid: string;
-    /** RFC 3339. */
-    creationTimestamp: string;
-  };
+  object: Aged & { name: string };
   /** Hash of the object's published revision. */
   revision: string;
   /** The profile that the containers get. */
@@ -96,10 +92,7 @@ export function decide(
 /** The rule that counts before the other has a negative result. */
 export function compareRules(left: PodRule, right: PodRule): number {
   if (left.priority !== right.priority) return right.priority - left.priority;
-  const age = Date.parse(left.object.creationTimestamp) - Date.parse(right.object.creationTimestamp);
-  if (age !== 0) return age;
-  if (left.object.uid === right.object.uid) return 0;
-  return left.object.uid < right.object.uid ? -1 : 1;
+  return compareAge(left.object, right.object);
 }
 
 function exempt(

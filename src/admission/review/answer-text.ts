@@ -1,4 +1,4 @@
-import { findingText, type TextFinding } from './verdict.ts';
+import { findingText, placedMessage, type TextFinding } from './finding.ts';
 
 /** An answer is shown in a terminal; whoever has more errors corrects these first. */
 const MOST_ERRORS = 10;
@@ -37,12 +37,9 @@ export function warningLines(warnings: readonly TextFinding[]): string[] {
   return lines;
 }
 
-function warningLine({ field, position, message, remedy, rule }: TextFinding): string {
-  const where = [
-    ...(field === 'policy' ? [] : [field]),
-    ...(position === undefined ? [] : [`line ${position.line}`]),
-  ].join(', ');
-  const what = oneLine(`${where === '' ? '' : `${where}: `}${message}`);
+function warningLine(finding: TextFinding): string {
+  const { remedy, rule } = finding;
+  const what = oneLine(placedMessage(finding));
   const whole = oneLine(`${what}; ${remedy} (${rule})`);
   return whole.length <= LONGEST_WARNING ? whole : `${what} (${rule})`;
 }

@@ -7,12 +7,17 @@ export interface TextFinding extends Finding {
 }
 
 /** One finding in one line: where, what, which rule, and what to do. */
-export function findingText({ field, position, message, rule, remedy }: TextFinding): string {
+export function findingText(finding: TextFinding): string {
+  return `${placedMessage(finding)} (rule ${finding.rule}); ${finding.remedy}`;
+}
+
+/** The message with the place that it is about in front. */
+export function placedMessage({ field, position, message }: TextFinding): string {
   const where = [
     ...(field === 'policy' ? [] : [field]),
     ...(position === undefined ? [] : [`line ${position.line}`]),
   ].join(', ');
-  return `${where === '' ? '' : `${where}: `}${message} (rule ${rule}); ${remedy}`;
+  return where === '' ? message : `${where}: ${message}`;
 }
 
 /** A finding of a rule of this table, with the severity that stands there. */

@@ -1,9 +1,8 @@
+import { compareAge, type Aged } from '../../api/age.ts';
+
 /** An AppArmorProfile as far as names of profiles are concerned. */
-export interface Claimant {
+export interface Claimant extends Aged {
   name: string;
-  uid: string;
-  /** RFC 3339. */
-  creationTimestamp: string;
   /** What its spec asks for; undefined where the review refuses the spec. */
   wanted?: Claim;
   /** What it wants will not be published as it stands: then it keeps no name from others. */
@@ -31,7 +30,7 @@ export interface OwnedName {
 export function namesOwnedByOthers(claimant: Claimant, all: Iterable<Claimant>): OwnedName[] {
   const { wanted } = claimant;
   if (wanted === undefined) return [];
-  const others = [...all].filter(({ uid }) => uid !== claimant.uid).sort(byAge);
+  const others = [...all].filter(({ uid }) => uid !== claimant.uid).sort(compareAge);
   return wanted.profiles.flatMap((profile) => {
     const owner = others.find((other) => owns(other, claimant, profile, wanted.nodeSelector));
     return owner === undefined ? [] : [{ profile, owner: owner.name }];
@@ -42,19 +41,13 @@ function owns(other: Claimant, claimant: Claimant, profile: string, selector: Cl
   const meets = (claim: Claim | undefined): boolean =>
     claim?.profiles.includes(profile) === true && !contradict(claim.nodeSelector, selector);
   if (meets(other.inForce)) {
-    return claimant.inForce?.profiles.includes(profile) !== true || byAge(other, claimant) < 0;
+    return claimant.inForce?.profiles.includes(profile) !== true || compareAge(other, claimant) < 0;
   }
   if (other.heldBack || !meets(other.wanted)) return false;
-  return claimant.inForce?.profiles.includes(profile) !== true && byAge(other, claimant) < 0;
+  return claimant.inForce?.profiles.includes(profile) !== true && compareAge(other, claimant) < 0;
 }
 
 /** No node has two values of one label, so none can be selected by both. */
 function contradict(left: Claim['nodeSelector'], right: Claim['nodeSelector']): boolean {
   return Object.entries(left).some(([key, value]) => right[key] !== undefined && right[key] !== value);
-}
-
-function byAge(left: Claimant, right: Claimant): number {
-  const [earlier, later] = [Date.parse(left.creationTimestamp), Date.parse(right.creationTimestamp)];
-  if (earlier !== later) return earlier - later;
-  return left.uid < right.uid ? -1 : 1;
 }

@@ -1,3 +1,4 @@
+import { rootOf } from '../../kernel/profile-name.ts';
 import { listPages } from '../../kube/client.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { PODS } from '../../kube/resource.ts';
@@ -46,9 +47,4 @@ export async function countPodsUsing<Pod>(
   } finally {
     over.abort();
   }
-}
-
-function rootOf(name: string): string {
-  const end = name.indexOf('//', 1);
-  return end === -1 ? name : name.slice(0, end);
 }

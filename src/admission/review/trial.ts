@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { abortable } from '../../kube/deadline.ts';
 import {
   compilePolicy,
   compilerFingerprint,
@@ -7,6 +8,7 @@ import {
   type CompileResult,
   type CompilerPaths,
 } from '../../policy/compile.ts';
+import { LONG_LIMITS } from '../../policy/compile-limits.ts';
 import { compiledNamesFault } from './compiled-names.ts';
 import type { ObjectRuleId } from './object-rules.ts';
 import { createRecent } from './recent.ts';
@@ -51,24 +53,10 @@ export interface TrialBudget {
   urgency: 'urgent' | 'patient';
 }
 
-const MIB = 2 ** 20;
-
-/**
- * As the agents', which load nothing that needs more. Measured with 4.1 and all of abi/4.0: a generated policy of 2,350 rules and
- * 118 KB needs 96 MiB, an ordinary one with abstractions less than 8.
- */
-const ADDRESS_SPACE_BYTES = 160 * MIB;
-const OUTPUT_BYTES = 16 * MIB;
-
 /** What a review at `kubectl apply` can wait for: the API server gives up after 10 s. */
 export function reviewBudget(seconds = 8): TrialBudget {
   return {
-    limits: {
-      addressSpaceBytes: ADDRESS_SPACE_BYTES,
-      cpuSeconds: seconds,
-      wallClockMs: seconds * 1000,
-      outputBytes: OUTPUT_BYTES,
-    },
+    limits: { ...LONG_LIMITS, cpuSeconds: seconds, wallClockMs: seconds * 1000 },
     final: false,
     urgency: 'urgent',
   };
@@ -77,16 +65,7 @@ export function reviewBudget(seconds = 8): TrialBudget {
 export const REVIEW: TrialBudget = reviewBudget();
 
 /** What an agent gives a text at most. */
-export const BACKGROUND: TrialBudget = {
-  limits: {
-    addressSpaceBytes: ADDRESS_SPACE_BYTES,
-    cpuSeconds: 60,
-    wallClockMs: 300_000,
-    outputBytes: OUTPUT_BYTES,
-  },
-  final: true,
-  urgency: 'patient',
-};
+export const BACKGROUND: TrialBudget = { limits: LONG_LIMITS, final: true, urgency: 'patient' };
 
 /** Each may take its whole address space, and together they must leave the container's memory to the program. */
 const AT_ONCE = 2;
@@ -256,13 +235,10 @@ function once(ask: () => Promise<string>): () => Promise<string | { problem: str
 }
 
 async function untilAborted(result: Promise<TextOutcome>, signal: AbortSignal): Promise<TextOutcome> {
-  if (signal.aborted) return BUSY;
-  const aborted = Promise.withResolvers<TextOutcome>();
-  const abort = (): void => aborted.resolve(BUSY);
-  signal.addEventListener('abort', abort, { once: true });
   try {
-    return await Promise.race([result, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
+    return await abortable(result, signal);
+  } catch (error) {
+    if (signal.aborted) return BUSY;
+    throw error;
   }
 }

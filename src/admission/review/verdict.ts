@@ -1,6 +1,6 @@
 import type { AppArmorProfile, AppArmorProfileSpec } from '../../api/generated/index.ts';
 import { revisionHash, type RevisionContent } from '../../api/revision.ts';
-import { reviewPolicy } from '../../policy/rules.ts';
+import { MOST_TEXT_BYTES, reviewPolicy } from '../../policy/rules.ts';
 import type { WantedRule } from '../pods/published-rule.ts';
 import { objectFinding, type TextFinding } from './finding.ts';
 import { reviewPodRule } from './pod-rule-review.ts';
@@ -26,9 +26,6 @@ export interface Refused {
   warnings: readonly TextFinding[];
 }
 
-/** Of all texts of one object together: etcd ends at 1.5 MB per object, and the revision has them, too. */
-const MOST_BYTES = 512 * 1024;
-
 /**
  * Applies the rules of src/policy to every text of the object, and those that concern more than one text. Pure: the same
  * object gives the same verdict, so that every replica and every restart publishes the same revision.
@@ -38,7 +35,7 @@ export function judge(object: AppArmorProfile): Verdict {
   const texts = policyTexts(spec);
   const size = texts.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   // A CEL rule of the CRD says the same; what slips past it is refused here.
-  if (size > MOST_BYTES) return { kind: 'refused', errors: [tooLarge(size)], warnings: [] };
+  if (size > MOST_TEXT_BYTES) return { kind: 'refused', errors: [tooLarge(size)], warnings: [] };
 
   const reviewed = texts.map(({ field, text }) => reviewText(field, text, spec));
   const profiles = reviewed[0]?.profiles ?? [];
@@ -129,7 +126,7 @@ function otherNames(field: string, names: readonly string[], expected: readonly 
 function tooLarge(bytes: number): TextFinding {
   return objectFinding('texts-too-large', {
     field: 'policy',
-    message: `all texts together have ${bytes} bytes; at most ${MOST_BYTES} are accepted`,
+    message: `all texts together have ${bytes} bytes; at most ${MOST_TEXT_BYTES} are accepted`,
     remedy: 'split the profiles over several AppArmorProfiles',
   });
 }

@@ -1,10 +1,11 @@
 import { parseDocument } from 'yaml';
+import { isRecord } from '../../api/json.ts';
 import { API_GROUP } from '../../api/names.ts';
 import { positionsOf, type Position } from '../../policy/position.ts';
 import { inputKind } from './input-kind.ts';
 import { objectPositions, type ObjectPositions } from './node-positions.ts';
 import type { DocumentSource } from './scalar-positions.ts';
-import { isObject, type FieldPath } from './schema.ts';
+import type { FieldPath } from './schema.ts';
 import { yamlBoundsFault } from './yaml-bounds.ts';
 
 /** One thing to lint, and where its parts stand in the file. */
@@ -116,7 +117,7 @@ function readDocument(source: Source): LintDocuments {
   if (error !== undefined) return unreadable(source, `this document is no YAML: ${error.message}`, error.pos[0]);
   const value = valueOf(() => document.toJS() as unknown);
   if (value instanceof Error) return unreadable(source, `this document is no YAML: ${value.message}`);
-  if (!isObject(value) || typeof value['kind'] !== 'string') {
+  if (!isRecord(value) || typeof value['kind'] !== 'string') {
     return unreadable(source, 'this document is no Kubernetes object: it has no apiVersion and kind');
   }
   const { found, ignored } = findProfiles(value);
@@ -173,7 +174,7 @@ function findProfiles(root: Record<string, unknown>): { found: readonly FoundPro
   const found: FoundProfile[] = [];
   let ignored = 0;
   const visit = (value: unknown, path: FieldPath): void => {
-    if (!isObject(value)) {
+    if (!isRecord(value)) {
       ignored += 1;
       return;
     }
@@ -182,7 +183,7 @@ function findProfiles(root: Record<string, unknown>): { found: readonly FoundPro
     else if (typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items)) {
       const implied = kind === 'List' ? {} : { kind: kind.slice(0, -'List'.length), apiVersion };
       for (const [index, item] of items.entries()) {
-        visit(isObject(item) ? { ...implied, ...item } : item, [...path, 'items', index]);
+        visit(isRecord(item) ? { ...implied, ...item } : item, [...path, 'items', index]);
       }
     } else ignored += 1;
   };

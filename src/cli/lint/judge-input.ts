@@ -2,11 +2,12 @@ import type { TrialText } from '../../admission/review/trial.ts';
 import { judge, policyTexts, type TextFinding, type Verdict } from '../../admission/review/verdict.ts';
 import { API_GROUP, API_VERSION } from '../../api/names.ts';
 import type { AppArmorProfile, AppArmorProfileSpec } from '../../api/generated/index.ts';
+import { isRecord } from '../../api/json.ts';
 import { printable } from '../../policy/printable.ts';
 import { scanPolicy, type ScannedProfile } from '../../policy/scan.ts';
 import type { LintInput } from './documents.ts';
 import type { PlacedFinding } from './report.ts';
-import { isObject, schemaFaults, type FieldPath, type SchemaFault } from './schema.ts';
+import { schemaFaults, type FieldPath, type SchemaFault } from './schema.ts';
 
 /** An input and what the rules say of it, before it is compared with others and compiled. */
 export interface JudgedInput {
@@ -88,14 +89,14 @@ function schemaFinding(input: LintInput, { path, message, remedy }: SchemaFault)
 }
 
 function objectName(value: unknown): string | null {
-  const metadata = isObject(value) ? value['metadata'] : undefined;
-  const name = isObject(metadata) ? metadata['name'] : undefined;
+  const metadata = isRecord(value) ? value['metadata'] : undefined;
+  const name = isRecord(metadata) ? metadata['name'] : undefined;
   return typeof name === 'string' ? name : null;
 }
 
 /** What the API server demands of every object, and the CRD's schema therefore does not mention. */
 function identityFaults(value: unknown): SchemaFault[] {
-  if (!isObject(value)) return [];
+  if (!isRecord(value)) return [];
   const faults: SchemaFault[] = [];
   const fault = (path: FieldPath, message: string, remedy: string): void => {
     faults.push({ path, message, remedy, unusable: false });
@@ -105,7 +106,7 @@ function identityFaults(value: unknown): SchemaFault[] {
     const found = typeof value['apiVersion'] === 'string' ? `not ${printable(value['apiVersion'])}` : 'and is missing';
     fault(['apiVersion'], `apiVersion must be ${apiVersion}, ${found}`, `write apiVersion: ${apiVersion}`);
   }
-  const metadata = isObject(value['metadata']) ? value['metadata'] : {};
+  const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
   const { name, generateName } = metadata;
   if (name === undefined && typeof generateName === 'string') return faults;
   if (typeof name !== 'string')
@@ -132,7 +133,7 @@ function asProfile(value: unknown): AppArmorProfile {
 
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isObject(value)) return value;
+  if (!isRecord(value)) return value;
   const entries = Object.entries(value).filter(([, member]) => member !== null);
   return Object.fromEntries(entries.map(([name, member]) => [name, withoutNulls(member)]));
 }

@@ -1,4 +1,5 @@
 import { APPARMORPROFILE_SCHEMA } from '../../api/generated/apparmorprofile-schema.ts';
+import { isRecord } from '../../api/json.ts';
 import { printable } from '../../policy/printable.ts';
 
 /** Names of fields and, for items of lists, indexes. */
@@ -55,7 +56,7 @@ function* faultsOf(value: unknown, schema: Schema, path: FieldPath): Generator<S
   }
   if (typeof value === 'string') yield* textFaults(value, schema, path);
   else if (Array.isArray(value)) yield* listFaults(value, schema, path);
-  else if (isObject(value)) yield* objectFaults(value, schema, path);
+  else if (isRecord(value)) yield* objectFaults(value, schema, path);
 }
 
 function* textFaults(value: string, schema: Schema, path: FieldPath): Generator<SchemaFault> {
@@ -157,8 +158,4 @@ function typeOf(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
   return typeof value;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { rootOf } from '../../kernel/profile-name.ts';
 import type { PodView } from './pod-view.ts';
 
 /** The cached pods by node and by the profile that they name, so that nobody looks through all pods. */
@@ -38,9 +39,4 @@ export function createPodIndex(): PodIndex {
 /** A child lives and goes with its parent, and a stack `a//&b` needs both. */
 function rootsOf(profiles: readonly string[]): ReadonlySet<string> {
   return new Set(profiles.flatMap((name) => name.split('//&')).map(rootOf));
-}
-
-function rootOf(profile: string): string {
-  const end = profile.indexOf('//', 1);
-  return end < 0 ? profile : profile.slice(0, end);
 }

@@ -1,3 +1,5 @@
+import { APPARMOR_ANNOTATION } from '../../admission/pods/rule.ts';
+
 /** v1 Pod, as far as it is read here. */
 export interface KubePod {
   metadata: { name?: string; annotations?: Record<string, string> };
@@ -60,11 +62,10 @@ function namedInFields({ spec = {} }: KubePod): string[] {
   });
 }
 
-const ANNOTATION_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
 const LOCALHOST = 'localhost/';
 
 function namedInAnnotations({ metadata }: KubePod): string[] {
   return Object.entries(metadata.annotations ?? {}).flatMap(([key, value]) =>
-    key.startsWith(ANNOTATION_PREFIX) && value.startsWith(LOCALHOST) ? [value.slice(LOCALHOST.length)] : [],
+    key.startsWith(APPARMOR_ANNOTATION) && value.startsWith(LOCALHOST) ? [value.slice(LOCALHOST.length)] : [],
   );
 }

@@ -58,12 +58,17 @@ export function viewRevision(revision: ControllerRevision): RevisionView {
   };
 }
 
-/** The revision that nodes should hold: the one with the highest sequence, as the agents choose it. */
+/**
+ * The revision that nodes should hold: the one with the highest sequence, as the agents choose it. One that is being deleted is
+ * none.
+ */
 export function revisionInForce(revisions: readonly RevisionView[]): RevisionView | undefined {
-  return revisions.reduce<RevisionView | undefined>(
-    (best, revision) => (best === undefined || revision.sequence > best.sequence ? revision : best),
-    undefined,
-  );
+  return revisions
+    .filter(({ deleting }) => !deleting)
+    .reduce<RevisionView | undefined>(
+      (best, revision) => (best === undefined || revision.sequence > best.sequence ? revision : best),
+      undefined,
+    );
 }
 
 /** A missing or spoilt annotation counts as 0: anything that was published properly goes before it. */

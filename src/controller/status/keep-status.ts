@@ -115,7 +115,7 @@ function summaryOf(profile: ProfileView, parts: StatusParts): AppArmorProfileSta
 }
 
 function inForceOf(profile: ProfileView, parts: StatusParts): RevisionView | undefined {
-  return revisionInForce(parts.revisionsOf(profile.uid).filter(({ deleting }) => !deleting));
+  return revisionInForce(parts.revisionsOf(profile.uid));
 }
 
 /** How to wait, where the end of the publication is about to bring the next look; undefined: write now. */

@@ -32,7 +32,7 @@ export interface UnloadPlan {
 }
 
 /** Long enough for an agent that looks every few seconds, short enough that a controller that died grants nothing for long. */
-export const GRANT_MS = 5 * 60_000;
+const GRANT_MS = 5 * 60_000;
 const RENEW_BELOW_MS = GRANT_MS / 2;
 
 /**

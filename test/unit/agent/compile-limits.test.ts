@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { LONG_LIMITS, SHORT_LIMITS } from '../../../src/agent/compile-limits.ts';
+import { SHORT_LIMITS } from '../../../src/agent/compile-limits.ts';
 import { AGENT_MEMORY } from '../../../src/controller/daemonset/agent-config.ts';
+import { LONG_LIMITS } from '../../../src/policy/compile-limits.ts';
 
 describe('agent/compile-limits', () => {
   it("leave the agent what it takes at most, below its pod's limit", () => {
