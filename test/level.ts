@@ -1,5 +1,5 @@
 import { glob, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import Mocha from 'mocha';
 
 /**
@@ -29,17 +29,45 @@ async function runLevel(level: string, countsFile: string, grep: string | undefi
   await mocha.loadFilesAsync();
 
   const counts: LevelCounts = { passed: 0, failed: 0, skipped: 0 };
+  const elapsedMs = new Map<string, number>();
   await new Promise<void>((resolve) => {
     const runner = mocha.run(() => resolve());
     runner.on('pass', () => (counts.passed += 1));
     runner.on('fail', () => (counts.failed += 1));
     runner.on('pending', () => (counts.skipped += 1));
+    measureFiles(runner, elapsedMs);
     // The test that runs is left, the hooks that end what was started still run.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => runner.abort());
   });
+  for (const line of longest(elapsedMs)) console.log(line);
   await writeFile(countsFile, JSON.stringify(counts));
   // A handle that a test forgot must not keep the run from ending; mocha's own command line does the same in CI.
   process.exit(counts.failed === 0 ? 0 : 1);
+}
+
+/** Adds up the time of each file's suites with their hooks; what all files share, such as the cluster's start, is in none. */
+function measureFiles(runner: Mocha.Runner, elapsedMs: Map<string, number>): void {
+  let began = 0;
+  runner.on('suite', ({ parent }) => {
+    if (parent?.root === true) began = performance.now();
+  });
+  runner.on('suite end', ({ parent, file }) => {
+    if (parent?.root !== true || file === undefined) return;
+    elapsedMs.set(file, (elapsedMs.get(file) ?? 0) + performance.now() - began);
+  });
+}
+
+/** What a level's time is spent on. */
+const WORTH_SAYING_MS = 10_000;
+
+function longest(elapsedMs: ReadonlyMap<string, number>): readonly string[] {
+  return [...elapsedMs]
+    .filter(([, elapsed]) => elapsed >= WORTH_SAYING_MS)
+    .toSorted(([, left], [, right]) => right - left)
+    .map(([file, elapsed]) => {
+      const seconds = `${Math.round(elapsed / 1000)}`.padStart(5);
+      return `${seconds} s  ${relative(join(import.meta.dirname, '..'), file)}`;
+    });
 }
 
 await runLevel(process.argv[2] ?? '', process.argv[3] ?? '', process.argv[4]);
