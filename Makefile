@@ -32,6 +32,10 @@ unit: $(installed) ## unit tests and their coverage
 demo: $(installed) $(if $(given_kubeconfig),,prerequisites) ## the whole product on a cluster made for it; KEEP=1 leaves it; KUBECONFIG=FILE IMAGE=NAME uses yours
 	@KUBECONFIG='$(given_kubeconfig)' IMAGE='$(IMAGE)' KEEP='$(KEEP)' exec node test/demo/main.ts
 
+.PHONY: bench
+bench: $(installed) ## what the operator costs, measured; ROW=id,… picks, otherwise what has no result for these sources
+	@ROW='$(ROW)' PROFILES='$(PROFILES)' exec node test/bench/main.ts
+
 .PHONY: cluster cluster-down
 cluster: $(installed) prerequisites ## a cluster to develop on
 	@exec node test/testbed/main.ts up

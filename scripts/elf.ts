@@ -23,12 +23,21 @@ export async function checkElfMachine(file: string, architecture: Architecture):
   throw new ElfError(`${file} is for ${found}, not for ${architecture}`);
 }
 
+/** The machine number of an ELF file; undefined for a file of another kind. Throws ElfError as `elfMachine` does. */
+export async function readElfMachine(file: string): Promise<number | undefined> {
+  const header = await firstBytes(file);
+  return isElf(header) ? elfMachine(header, file) : undefined;
+}
+
 /** The machine number in an ELF header. Throws ElfError if the bytes are no 64-bit little-endian ELF header. */
 export function elfMachine(header: Buffer, file: string): number {
-  const isElf = header.length >= HEADER_LENGTH && header.toString('latin1', 0, 4) === '\x7fELF';
-  if (!isElf) throw new ElfError(`${file} is not an ELF file`);
+  if (!isElf(header)) throw new ElfError(`${file} is not an ELF file`);
   if (header[4] !== 2 || header[5] !== 1) throw new ElfError(`${file} is not a 64-bit little-endian ELF file`);
   return header.readUInt16LE(18);
+}
+
+function isElf(header: Buffer): boolean {
+  return header.length >= HEADER_LENGTH && header.toString('latin1', 0, 4) === '\x7fELF';
 }
 
 async function firstBytes(file: string): Promise<Buffer> {

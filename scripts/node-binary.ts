@@ -15,6 +15,8 @@ export interface NodePlace {
   root: string;
   /** Where `node` is put. */
   folder: string;
+  /** Ends a download. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -22,7 +24,8 @@ export interface NodePlace {
  * node_modules, or, where npm has left it out because this machine is another, from the registry. Throws ElfError if it is
  * not for that architecture.
  */
-export async function placeNode(architecture: Architecture, { root, folder }: NodePlace): Promise<string> {
+export async function placeNode(architecture: Architecture, place: NodePlace): Promise<string> {
+  const { root, folder } = place;
   const name = PACKAGE[architecture];
   const version = await pinnedVersion(root, name);
   const installed = join(root, 'node_modules', name);
@@ -32,7 +35,7 @@ export async function placeNode(architecture: Architecture, { root, folder }: No
   }
   const scratch = await mkdtemp(join(tmpdir(), 'node-binary-'));
   try {
-    await copyNode(await download(`${name}@${version}`, root, scratch), architecture, folder);
+    await copyNode(await download(`${name}@${version}`, place, scratch), architecture, folder);
     return `${name}@${version}`;
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -52,9 +55,10 @@ async function copyNode(source: string, architecture: Architecture, folder: stri
 }
 
 /** In the project's folder, so that npm uses the project's and the user's registry settings. */
-async function download(specification: string, root: string, scratch: string): Promise<string> {
+async function download(specification: string, { root, signal }: NodePlace, scratch: string): Promise<string> {
   const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', scratch, specification], {
     cwd: root,
+    signal,
   });
   await run('tar', ['-x', '-z', '-f', join(scratch, stdout.trim()), '-C', scratch]);
   return join(scratch, 'package');

@@ -55,6 +55,13 @@ export interface NodeLoopParts {
 /** How often the kernel's revision is read. Drift is to be put right within 15 s. */
 const DRIFT_POLL_MS = 5_000;
 
+/**
+ * A pass looks at every policy: whatever comes meanwhile, it rests twice as long as it took, so that many changes at once cost few
+ * passes and leave the node its processor.
+ */
+const REST_FACTOR = 2;
+const LONGEST_REST_MS = 5_000;
+
 export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   const { revisions, reconciler, wake, clock, log, signal } = parts;
   const fromApi = { heads: false, labels: false };
@@ -141,12 +148,14 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
     missingFromApi(heard) === undefined && parts.state.trouble()?.reason !== 'StateFolderUnusable';
 
   const passOrRetry = async (): Promise<void> => {
+    const began = clock.now();
     try {
       await pass();
     } catch (error) {
       log.error('a pass failed and will be tried again', { error, retryInMs: DRIFT_POLL_MS });
       retryAt = clock.now() + DRIFT_POLL_MS;
     }
+    await clock.sleep(Math.min((clock.now() - began) * REST_FACTOR, LONGEST_REST_MS), signal);
   };
 
   /** Whether there is something to do or to say about it. */

@@ -123,6 +123,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     return result.succeeded.length + result.failures.size + result.missing.length > 0;
   };
 
+  const hasFailed = (fingerprint: string): boolean => {
+    const failure = failures.get(fingerprint);
+    return failure !== undefined && (failure.retryAt === undefined || failure.retryAt > parts.clock.now());
+  };
+
   const missed = ({ id, fingerprint }: LedgerLoad): void => {
     const message = 'its compiled policy is no longer on the node';
     // A last good load of an earlier revision has no text here that it could be compiled from.
@@ -194,7 +199,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
       const toCompile = plan.policies.filter(({ step }) => step.kind === 'compile').map(({ policy }) => policy);
       const slot = parts.slot();
-      slot.offer(toCompile);
+      // Compiles go on beside a pass: of what it found missing some may be here by now.
+      slot.offer(toCompile.filter(({ fingerprint }) => !compiled.has(fingerprint) && !hasFailed(fingerprint)));
       const retries = [...failures.values()].map(({ retryAt }) => retryAt).filter((at) => at !== undefined);
       retries.push(...unloader.retryTimes(plan));
       return {

@@ -30,6 +30,8 @@ export const LABEL = {
   revision: 'apparmor-operator.dev/revision',
   /** On ControllerRevisions: uid of the AppArmorProfile that it was published for. Names do not fit: 253 > 63 characters. */
   objectUid: 'apparmor-operator.dev/object-uid',
+  /** On Nodes: `true` or `false`, whether its kernel enforces AppArmor policies; absent while that is not known. */
+  enforcing: 'apparmor-operator.dev/enforcing',
   component: 'app.kubernetes.io/component',
   name: 'app.kubernetes.io/name',
   managedBy: 'app.kubernetes.io/managed-by',

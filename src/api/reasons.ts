@@ -31,6 +31,45 @@ export const READY_REASON = {
 
 export type ReadyReason = (typeof READY_REASON)[keyof typeof READY_REASON];
 
+/** Reasons of the condition PodsConfined. */
+export const PODS_REASON = {
+  /** True: every matching pod runs under the profile, but for those that are skipped. */
+  confined: 'Confined',
+  /** False: no pod matches. */
+  noMatchingPod: 'NoMatchingPod',
+  /** False: every matching pod is skipped. */
+  podsSkipped: 'PodsSkipped',
+  /** False: pods run under the profile in a mode that refuses nothing. */
+  complaining: 'Complaining',
+  /** False: pods run without it, and need to be created anew. */
+  podsPendingRestart: 'PodsPendingRestart',
+  /** False: the nodes of some pods do not hold the profile, or have not said so since they booted. */
+  nodeDoesNotHold: 'NodeDoesNotHold',
+  /** False: the profile was removed from a kernel behind the operator's back, and pods that ran under it are unconfined. */
+  confinementLost: 'ConfinementLost',
+} as const;
+
+export type PodsReason = (typeof PODS_REASON)[keyof typeof PODS_REASON];
+
+/** Why a pod is counted as pendingRestart; also the reasons of Events on such pods. */
+export const PENDING_REASON = {
+  /** Its profile was removed from the kernel while it ran, which reloading does not put right. */
+  confinementLost: PODS_REASON.confinementLost,
+  /** It names no profile: it is older than the rule, or something changed since that made it match. */
+  noProfile: 'NoProfile',
+  /** Some of its containers name the profile, others none: they came after ours had been asked. */
+  partlyConfined: 'PartlyConfined',
+  /** It runs under the profile that an earlier rule, of this object or another one, gave it. */
+  earlierRule: 'EarlierRule',
+  /** Its node does not hold the profile, or has not said so since it booted. */
+  nodeDoesNotHold: PODS_REASON.nodeDoesNotHold,
+} as const;
+
+export type PendingReason = (typeof PENDING_REASON)[keyof typeof PENDING_REASON];
+
+/** In `status.failures`, Warning: `spec.pods.containers` has names that no matching pod has. */
+export const CONTAINER_NOT_FOUND = 'ContainerNotFound';
+
 /**
  * What an agent reports that no retry with the same text can change, so that the object is Stalled. Everything else, such as
  * a write that the kernel refused or a parser that could not be started, is tried again and is not.
@@ -86,6 +125,12 @@ export const EVENT_REASON = {
   driftCorrected: 'DriftCorrected',
   /** AppArmorProfile, Normal: with conflictPolicy Replace, a profile that something else had loaded was replaced. */
   takenOver: 'TakenOver',
+  /** AppArmorProfile, Normal: with restart Evict, a pod was evicted so that it is made anew confined. */
+  evicted: 'Evicted',
+  /** AppArmorProfile, Warning: a replacement of an evicted pod is not Ready and confined; nothing more is evicted. */
+  evictionsStopped: 'EvictionsStopped',
+  /** AppArmorProfile, Warning: restart is Evict, and the operator has no right to evict pods. */
+  evictionNotPermitted: 'EvictionNotPermitted',
   /** AppArmorNode, Warning: all AppArmorProfiles vanished together, so nothing is removed from any kernel. */
   unloadHeld: 'UnloadHeld',
   /** DaemonSet or webhook configuration, Normal: created, or created again after it was deleted. */

@@ -9,6 +9,7 @@ import {
   MUTATING_WEBHOOK_CONFIGURATIONS,
   NODES,
   PODS,
+  RUNNING_PODS,
   VALIDATING_WEBHOOK_CONFIGURATIONS,
   type KubeObject,
   type Resource,
@@ -20,7 +21,7 @@ import { AGENT_POD_LABELS, type DaemonSet } from './daemonset/agent-daemonset.ts
 import { sameAgentPod, viewAgentPod, type AgentPod, type AgentPodView } from './nodes/agent-pod.ts';
 import { sameNode, viewNode, type KubeNode, type NodeView } from './nodes/node-view.ts';
 import { viewRow, type RowView } from './nodes/row-view.ts';
-import { RUNNING_PODS, samePod, viewPod, type KubePod, type PodView } from './pods/pod-view.ts';
+import { createPodViewer, samePod, type KubePod, type PodView } from './pods/pod-view.ts';
 import type { ProfileView } from './profiles/profile-view.ts';
 import type { RevisionView } from './revisions/revision-view.ts';
 import type { WebhookConfiguration } from './webhooks/webhook-configuration.ts';
@@ -32,7 +33,7 @@ export interface Caches {
   nodes: WatchCache<NodeView>;
   rows: WatchCache<RowView>;
   agentPods: WatchCache<AgentPodView>;
-  /** Of all namespaces, those that name a profile of their node. */
+  /** Of all namespaces, those that are bound to a node and have not ended. */
   pods: WatchCache<PodView>;
   daemonSets: WatchCache<DaemonSet>;
   reviewWebhooks: WatchCache<WebhookConfiguration>;
@@ -93,7 +94,7 @@ export function startCaches(parts: CacheParts, on: CacheListeners): Omit<Caches,
     }),
     pods: startCache<KubePod, PodView>(parts, PODS, {
       fieldSelector: RUNNING_PODS,
-      project: viewPod,
+      project: createPodViewer(),
       same: samePod,
       onChange: on.pods,
     }),
@@ -119,6 +120,7 @@ interface Watched<T extends KubeObject, P> {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  metadataOnly?: boolean;
   project: (object: T) => P | undefined;
   same?: (now: P, before: P) => boolean;
   onChange: (key: string, now: P | undefined, before: P | undefined) => void;

@@ -18,7 +18,7 @@ import { lead, watchedShared } from './lead.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { cachePartsOf } from './caches.ts';
 import { startPodRules } from './pods/pod-rules.ts';
-import { viewPod, type KubePod } from './pods/pod-view.ts';
+import { namedProfiles, type KubePod } from './pods/pod-view.ts';
 import { startSharedCaches } from './shared-caches.ts';
 import { startAdmission } from './webhooks/admission.ts';
 import { REVIEW_PATH } from './webhooks/review-webhook.ts';
@@ -84,7 +84,7 @@ export async function runController(options: ControllerOptions, parts: Controlle
     claimants: () => shared.claimants(),
     inForce: (uid) => shared.inForce(uid),
     podsUsing: (profiles, signal) =>
-      countPodsUsing<KubePod>(profiles, { transport, clock, named: (pod) => viewPod(pod)?.profiles ?? [] }, signal),
+      countPodsUsing<KubePod>(profiles, { transport, clock, named: namedProfiles }, signal),
     logger,
   });
   const confine = createPodHandler({
@@ -93,6 +93,7 @@ export async function runController(options: ControllerOptions, parts: Controlle
     cachedLabels: (name) => podRules.namespaces.get(name),
     readLabels: (name, signal) => podRules.readLabels(name, signal),
     waitMs: RULE_WAIT_MS,
+    someNodeCannotEnforce: () => (shared.unableNodes.synced() ? shared.unableNodes.size() > 0 : undefined),
     clock,
   });
   const handlers = new Map([
@@ -121,6 +122,12 @@ export async function runController(options: ControllerOptions, parts: Controlle
     await parts.events.flush();
   } finally {
     stop.abort();
-    await Promise.all([trial.stop(), shared.profiles.stopped, shared.revisions.stopped, podRules.stopped]);
+    await Promise.all([
+      trial.stop(),
+      shared.profiles.stopped,
+      shared.revisions.stopped,
+      shared.unableNodes.stopped,
+      podRules.stopped,
+    ]);
   }
 }

@@ -6,6 +6,7 @@ import type { TrialBudget, TrialCompiler } from '../admission/review/trial.ts';
 import { cachePartsOf, startCaches, type Caches } from './caches.ts';
 import type { ControllerOptions, ControllerParts } from './controller.ts';
 import { createAgentsKeeper } from './daemonset/keep-agents.ts';
+import { createEvictionsKeeper } from './evictions/keep-evictions.ts';
 import { listenersOf } from './listeners.ts';
 import { SILENCE_MS, type WatchedKind } from './controller-health.ts';
 import type { ControllerMetrics } from './metrics.ts';
@@ -14,6 +15,8 @@ import { createNodeKeeper } from './nodes/keep-node.ts';
 import type { NodeView } from './nodes/node-view.ts';
 import { createProofsKeeper } from './pods/keep-proofs.ts';
 import { ruleStateOf } from './pods/rule-state.ts';
+import { createMatchedPods } from './pods/matched-pods.ts';
+import { createPodEvents } from './pods/pod-events.ts';
 import { createPodIndex } from './pods/pod-index.ts';
 import type { PodRules } from './pods/pod-rules.ts';
 import { startQueues, type Queues } from './queues.ts';
@@ -21,7 +24,7 @@ import { claimantOf } from './profiles/profile-view.ts';
 import { createReviewsKeeper } from './revisions/keep-reviews.ts';
 import type { SharedCaches } from './shared-caches.ts';
 import { createStatusKeeper } from './status/keep-status.ts';
-import type { NodeFacts } from './status/node-outcome.ts';
+import { nodeOutcome, type NodeFacts } from './status/node-outcome.ts';
 import { createUnloadKeeper } from './unload/keep-unload.ts';
 import { concernsUnload } from './unload/plan-unload.ts';
 import type { Admission } from './webhooks/admission.ts';
@@ -49,6 +52,13 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
   const announce = announceOn(parts.events);
   const presence = createAgentPresence(() => clock.now());
   const podIndex = createPodIndex();
+  const matchedPods = createMatchedPods({
+    ownNamespace: namespace,
+    namespaceLabels: (name) => podRules.namespaces.get(name),
+    host: (name) => ({ node: caches.nodes.get(name), row: caches.rows.get(name) }),
+    revisionsOf: (objectUid) => shared.revisionsOf(objectUid),
+    onChange: ({ name }) => queues.add('status', name),
+  });
 
   const profile = (name: string) => caches.profiles.get(name);
   const revisionsOf = (objectUid: string) => shared.revisionsOf(objectUid);
@@ -98,10 +108,29 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     },
     publishProblem: (name) => revisions.problem(name),
     podRule: (profile, inForce) => ruleStateOf(profile, inForce, (rule) => proofs.state(rule)),
+    pods: (objectUid) => matchedPods.of(objectUid),
+    podsNote: ({ name }) => evictions.note(name),
+    podEvents: createPodEvents({ events: parts.events, clock, pod: (key) => caches.pods.get(key) }),
+  });
+  const evictions = createEvictionsKeeper({
+    transport: parts.transport,
+    clock,
+    random: parts.random,
+    logger,
+    announce,
+    profile,
+    pods: (objectUid) => matchedPods.of(objectUid),
+    holds(objectUid, nodeName) {
+      const [node, revision] = [caches.nodes.get(nodeName), shared.inForce(objectUid)];
+      if (node === undefined || revision === undefined) return false;
+      return nodeOutcome({ node, row: caches.rows.get(nodeName), agent: agent(node) }, revision)?.kind === 'loaded';
+    },
+    onNote: (name) => queues.add('status', name),
   });
   const nodes = createNodeKeeper({
     client,
     logger,
+    now: () => clock.now(),
     node: (name) => caches.nodes.get(name),
     row: (name) => caches.rows.get(name),
     agent,
@@ -173,7 +202,12 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
       slowReviews: (key, signal) => reviews.reviewSlowly(key, signal),
       nodes: (key, signal) => nodes.keep(key, signal),
       daemonset: (key, signal) => agents.keep(key, signal),
-      status: (key, signal) => statuses.keep(key, signal),
+      status(key, signal) {
+        // Whatever may change what is said of an object may also let its next pod be evicted.
+        queues.add('evictions', key);
+        return statuses.keep(key, signal);
+      },
+      evictions: (key, signal) => evictions.keep(key, signal),
       unloads: (key, signal) => unloads.keep(key, signal),
       certificate: (key, signal) => webhooks.certificate.keep(key, signal),
       webhooks: (key, signal) => webhooks.configurations.keep(key, signal),
@@ -185,6 +219,7 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     queues,
     presence,
     podIndex,
+    matchedPods,
     announce,
     everyStatus,
     everyUnload,
@@ -195,7 +230,10 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
   const own = startCaches(cachePartsOf(namespace, parts, signal), listeners);
   const caches: Caches = { profiles: shared.profiles, revisions: shared.revisions, ...own };
   const stopListening = shared.listen(listeners);
+  matchedPods.rulesChanged(podRules.book.rules());
+  const forgetNamespaces = podRules.onNamespace((name) => matchedPods.namespaceChanged(name));
   const forgetRules = podRules.book.onChange((id) => {
+    matchedPods.rulesChanged(podRules.book.rules());
     queues.add('webhooks', configurationOfGroup({ id }));
     queues.add('proofs', id);
   });
@@ -204,16 +242,18 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     statuses.forget(name);
     revisions.forget(name);
     reviews.forget(name);
+    evictions.forget(name);
   }
 
   const kinds = Object.entries(caches) as [string, Caches[keyof Caches]][];
   const forgetCertificate = admission.certificates.onStored(everyWebhook);
   parts.health.watching([
     ...kinds.map(([kind, cache]) => watched(kind, cache)),
+    watched('nodes that cannot enforce', shared.unableNodes),
     watched('namespaces', podRules.namespaces),
   ]);
   try {
-    await Promise.all([admission.ready, ...kinds.map(([, cache]) => cache.ready)]);
+    await Promise.all([admission.ready, podRules.namespaces.ready, ...kinds.map(([, cache]) => cache.ready)]);
     parts.metrics.leading({
       queues: () => queues.sizes(),
       profiles: () => caches.profiles.values(),
@@ -235,6 +275,7 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     forgetCertificate();
     stopListening();
     forgetRules();
+    forgetNamespaces();
     parts.metrics.leading(undefined);
     parts.health.watching(watchedShared(shared, podRules));
     await queues.stop();
@@ -249,8 +290,13 @@ function* nodeFacts(caches: Caches, agent: (node: NodeView) => AgentState): Gene
 }
 
 /** What a replica watches whether it leads or not. */
-export function watchedShared({ profiles, revisions }: SharedCaches, { namespaces }: PodRules): WatchedKind[] {
-  return [watched('profiles', profiles), watched('revisions', revisions), watched('namespaces', namespaces)];
+export function watchedShared(shared: SharedCaches, { namespaces }: PodRules): WatchedKind[] {
+  return [
+    watched('profiles', shared.profiles),
+    watched('revisions', shared.revisions),
+    watched('nodes that cannot enforce', shared.unableNodes),
+    watched('namespaces', namespaces),
+  ];
 }
 
 function watched(kind: string, cache: Pick<WatchCache<unknown>, 'synced' | 'lastContact'>): WatchedKind {

@@ -3,6 +3,7 @@ import type { CacheListeners } from './caches.ts';
 import type { AgentPresence } from './nodes/agent-presence.ts';
 import { driftEvents } from './nodes/drift-events.ts';
 import { changedNames } from './nodes/row-view.ts';
+import type { MatchedPods } from './pods/matched-pods.ts';
 import type { PodIndex } from './pods/pod-index.ts';
 import { sameClaim, type ProfileView } from './profiles/profile-view.ts';
 import type { Queues } from './queues.ts';
@@ -12,6 +13,7 @@ export interface ListenerParts {
   queues: Pick<Queues, 'add'>;
   presence: Pick<AgentPresence, 'podChanged' | 'nodeGone'>;
   podIndex: Pick<PodIndex, 'changed'>;
+  matchedPods: Pick<MatchedPods, 'podChanged'>;
   announce: Announce;
   profiles(): readonly ProfileView[];
   everyStatus(): void;
@@ -81,7 +83,10 @@ export function listenersOf(parts: ListenerParts): CacheListeners {
     },
     pods(key, now, before) {
       parts.podIndex.changed(key, now, before);
-      for (const node of new Set([now?.nodeName, before?.nodeName])) {
+      parts.matchedPods.podChanged(key, now, before);
+      if (now?.shape === before?.shape && now?.nodeName === before?.nodeName) return;
+      const naming = [now, before].filter((pod) => pod !== undefined && pod.shape.profiles.length > 0);
+      for (const node of new Set(naming.map((pod) => pod?.nodeName))) {
         if (node !== undefined) queues.add('unloads', node);
       }
     },

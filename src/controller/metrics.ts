@@ -18,6 +18,7 @@ export type Concern =
   | 'nodes'
   | 'daemonset'
   | 'status'
+  | 'evictions'
   | 'unloads'
   | 'certificate'
   | 'webhooks'
@@ -28,6 +29,8 @@ export interface ControllerMetrics {
   /** Undefined: this replica does not lead, and has nothing to count. */
   leading(countable: Countable | undefined): void;
 }
+
+const POD_STATES = ['confined', 'complaining', 'pendingRestart', 'skipped'] as const;
 
 /** Registers the controller's metrics. */
 export function createControllerMetrics(registry: Registry): ControllerMetrics {
@@ -78,6 +81,18 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       for (const facts of source?.nodes() ?? []) {
         const health = nodeHealth(facts);
         this.inc({ state: health.kind, reason: 'reason' in health ? health.reason : '' });
+      }
+    },
+  });
+
+  gauge({
+    name: 'apparmor_controller_pods',
+    help: 'Pods that spec.pods of an AppArmorProfile selects, by how they run; one that several select counts for each.',
+    labelNames: ['state'],
+    collect() {
+      this.reset();
+      for (const { status } of source?.profiles() ?? []) {
+        for (const state of POD_STATES) this.inc({ state }, status?.pods?.[state] ?? 0);
       }
     },
   });

@@ -22,6 +22,8 @@ const CONCURRENCY: Record<Concern, number> = {
   nodes: 8,
   daemonset: 1,
   status: 4,
+  // Two at once could each evict a pod of the same owner.
+  evictions: 1,
   unloads: 4,
   certificate: 1,
   webhooks: 2,
@@ -55,6 +57,7 @@ export function startQueues(
     nodes: start('nodes'),
     daemonset: start('daemonset'),
     status: start('status'),
+    evictions: start('evictions'),
     unloads: start('unloads'),
     certificate: start('certificate'),
     webhooks: start('webhooks'),

@@ -1,7 +1,7 @@
 import type { AppArmorProfile } from '../api/generated/index.ts';
 import { LABEL } from '../api/names.ts';
 import { APPARMOR_PROFILE } from '../api/resources.ts';
-import { CONTROLLER_REVISIONS } from '../kube/resource.ts';
+import { CONTROLLER_REVISIONS, NODES, type PartialObject } from '../kube/resource.ts';
 import type { WatchCache } from '../kube/watch-cache.ts';
 import type { Claimant } from '../admission/review/name-owners.ts';
 import { startCache, type CacheListeners, type CacheParts } from './caches.ts';
@@ -18,6 +18,8 @@ import {
 export interface SharedCaches {
   profiles: WatchCache<ProfileView>;
   revisions: WatchCache<RevisionView>;
+  /** Nodes whose label says that they cannot enforce AppArmor: for the webhook, which only asks whether there is one. */
+  unableNodes: WatchCache<true>;
   revisionsOf(objectUid: string): readonly RevisionView[];
   /** The revision that nodes should hold of an object. */
   inForce(objectUid: string): RevisionView | undefined;
@@ -45,10 +47,18 @@ export function startSharedCaches(parts: CacheParts): SharedCaches {
       listeners.forEach((on) => on.revisions(key, now, before));
     },
   });
+  const unableNodes = startCache<PartialObject, true>(parts, NODES, {
+    labelSelector: `${LABEL.enforcing}=false`,
+    metadataOnly: true,
+    project: () => true,
+    same: () => true,
+    onChange: () => undefined,
+  });
   const inForce = (objectUid: string): RevisionView | undefined => revisionInForce(index.of(objectUid));
   return {
     profiles,
     revisions,
+    unableNodes,
     revisionsOf: (objectUid) => index.of(objectUid),
     inForce,
     claimants: () =>

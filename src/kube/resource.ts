@@ -71,6 +71,8 @@ export const DEPLOYMENTS: Resource = {
 };
 export const NODES: Resource = { group: '', version: 'v1', plural: 'nodes', namespaced: false, kind: 'Node' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods', namespaced: true, kind: 'Pod' };
+/** Field selector of the pods that concern a node: bound to it, and not ended. One that is being deleted is among them. */
+export const RUNNING_PODS = 'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed';
 export const NAMESPACES: Resource = {
   group: '',
   version: 'v1',

@@ -48,9 +48,12 @@ export function readParserMessages(input: ParsedInput): ParserMessages {
 const ERROR =
   /^AppArmor parser error(?: for (?<top>.*?)(?: in profile (?<file>.*?))?)?(?: at)? line (?<line>\d+): (?<message>.*)$/s;
 const WARNING = /^Warning from (?<top>.*?) \((?:(?<file>.*) )?line (?<line>\d+)\): (?<message>.*)$/s;
-/** That the features lack what a rule of a profile needs is said without a line, or with that of the end of the text. */
+/**
+ * That the features lack what a rule of a profile needs is said without a line, or with that of the end of the text; of mount
+ * rules the parser says that they are "not enforce".
+ */
 const DOWNGRADE =
-  /^Warning from (?:profile (?<name>.+?) \(.*?\)|.*? \(.*?line \d+\)): (?:profile (?<other>.+?) )?(?<message>[^:]*(?:not enforced|downgraded)[^:]*)$/s;
+  /^Warning from (?:profile (?<name>.+?) \(.*?\)|.*? \(.*?line \d+\)): (?:profile (?<other>.+?) )?(?<message>[^:]*(?:not enforced?|downgrading)[^:]*)$/s;
 /** Its C++ parts print the program's path in front. */
 const PROGRAM = /^\/\S*apparmor_parser: /;
 const LONGEST_MESSAGE = 1000;

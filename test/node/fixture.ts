@@ -2,7 +2,7 @@ import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
 import { createTransport } from '../../src/kube/transport.ts';
 import { defaultCacheFolder } from '../testbed/cache.ts';
-import { startCluster, type TestCluster } from '../testbed/cluster.ts';
+import { type AddNodeOptions, startCluster, type TestCluster } from '../testbed/cluster.ts';
 import type { TestNode } from '../testbed/node.ts';
 import { createOwner, interruption } from '../testbed/process.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
@@ -30,8 +30,14 @@ export function client(): KubeClient {
   return shared.client;
 }
 
+/** One more node with the operator's image; resolves when it is Ready. Whoever adds it takes it away (`removeNode`). */
+export async function addNode(o: AddNodeOptions = {}): Promise<TestNode> {
+  if (shared.image === undefined) throw new Error('addNode() is there in hooks and tests only');
+  return cluster().addNode({ ...o, archives: [shared.image] });
+}
+
 // Mocha gives root hooks nothing else that tests could read typed, so the fixture has to remember it.
-const shared: { cluster?: TestCluster; client?: KubeClient } = {};
+const shared: { cluster?: TestCluster; client?: KubeClient; image?: string } = {};
 const owner = createOwner();
 const signal = interruption();
 
@@ -41,7 +47,7 @@ before('start the cluster and install the operator', async function () {
   const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
   const cluster = await startCluster({ cache, nodes: 2, signal });
   owner.add(cluster.stop);
-  await installOperator(cache, cluster);
+  shared.image = await installOperator(cache, cluster);
   await cluster.controlPlane.kubectl(['create', 'namespace', POD_NAMESPACE]);
   const access = kubeconfigAccess(cluster.controlPlane.kubeconfig);
   const transport = createTransport(access, { userAgent: 'node-tests', timeoutMs: 30_000 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { waitFor } from '../testbed/process.ts';
 import { cluster, twoNodes } from './fixture.ts';
 import { handMadeObject } from './hand-made.ts';
+import { kernelRevision } from './kernel-entry.ts';
 import {
   applyProfile,
   applyProfiles,
@@ -71,6 +72,21 @@ describe('never weaken', () => {
       );
     }
     expect(await confinementOf('kept-deleted')).to.equal('kept-deleted (enforce)');
+  });
+
+  it('a new text under the same name: in force on the running pod, which is confined throughout', async () => {
+    const text = policy('kept-control').replace('deny /tmp/** w,', 'deny /tmp/** w,\n  deny /etc/hostname r,');
+    const [watched] = await Promise.all([
+      inPod('kept-control', ['timeout', '150', 'sh', '-c', watchConfinement('kept-control')]),
+      (async () => {
+        await waitFor('somebody watches', { deadlineMs: DEADLINE_MS, intervalMs: 200 }, async () => {
+          return (await inPod('kept-control', ['test', '-e', '/watching'])).code === 0;
+        });
+        await applyProfile('kept-control', { policy: text });
+      })(),
+    ]);
+    expect(watched).to.deep.include({ code: 0, stderr: '' });
+    expect(Number(watched.stdout)).to.be.greaterThan(100);
   });
 
   it('removes a deleted object’s profile within 30 s of the end of the last pod under it', async () => {
@@ -189,15 +205,25 @@ function policy(name: string): string {
   return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n}\n`;
 }
 
+/**
+ * Looks as often as it can until it may not read /etc/hostname any more, then prints how often; fails as soon as it is not
+ * confined, or may write where it never may.
+ */
+function watchConfinement(profile: string): string {
+  return `echo >/watching; looks=0
+    while read -r _ 2>/dev/null </etc/hostname; do
+      read -r label </proc/self/attr/current
+      [ "$label" = '${profile} (enforce)' ] || { echo "under $label" >&2; exit 1; }
+      if { echo >/tmp/written; } 2>/dev/null; then echo 'not confined' >&2; exit 1; fi
+      looks=$((looks + 1))
+    done
+    echo $looks`;
+}
+
 async function kernelState(): Promise<[string, string][][]> {
   return Promise.all(
     cluster().nodes.map(async (node) =>
       [...(await kernelProfiles(node)).entries()].sort(([left], [right]) => (left < right ? -1 : 1)),
     ),
   );
-}
-
-async function kernelRevision(node: Parameters<typeof inNode>[0]): Promise<string> {
-  // One read: the next one on the same descriptor waits for a change.
-  return (await inNode(node, 'dd if=/sys/kernel/security/apparmor/revision bs=64 count=1 2>/dev/null')).stdout.trim();
 }

@@ -108,10 +108,10 @@ export async function kernelProfiles(node: TestNode): Promise<Map<string, string
   );
 }
 
-/** SHA-256 of the bytes that a profile was loaded from, as the node's kernel tells it. */
+/** SHA-256 of the bytes that a profile was loaded from, as the node's kernel tells it; SHA-1 where it is older than 6.8. */
 export async function kernelHash(node: TestNode, profile: string): Promise<string> {
   // One process instead of one for each profile of the node, which would take seconds.
-  const script = `cd /sys/kernel/security/apparmor/policy/profiles && file=$(grep -lxF '${profile}' */name) && cat "\${file%name}raw_sha256"; :`;
+  const script = `cd /sys/kernel/security/apparmor/policy/profiles && file=$(grep -lxF '${profile}' */name) && cat "\${file%name}raw_sha"*; :`;
   return (await inNode(node, script)).stdout.trim();
 }
 

@@ -5,7 +5,7 @@ import { cached, type Cache } from './cache.ts';
 import { lowerOperatorImage } from './image.ts';
 import { kubernetesBinary } from './kubernetes-binary.ts';
 import { type NodeTemplate, nodeTemplate } from './node-template.ts';
-import { debianArchive, machineImage, makeFileSystem, trixieNode } from './rootfs.ts';
+import { debianArchive, machineImage, makeFileSystem, nodeRelease, type NodeSuite } from './rootfs.ts';
 import { detectAccelerator } from './accelerator.ts';
 import { workloadArchive } from './workload-image.ts';
 
@@ -18,7 +18,7 @@ export interface Artefacts {
 
 /** Takes all of it from the cache; what is missing is made side by side. From nothing: 15 to 20 min on 2 cores. */
 export async function prepare(cache: Cache): Promise<Artefacts> {
-  const [kubernetesDrive, template] = await Promise.all([prepareKubernetes(cache), prepareTemplate(cache)]);
+  const [kubernetesDrive, template] = await Promise.all([prepareKubernetes(cache), prepareTemplate(cache, 'trixie')]);
   return { kubernetesDrive, template };
 }
 
@@ -38,11 +38,12 @@ async function prepareKubernetes(cache: Cache): Promise<string> {
   return join(folder, 'drive');
 }
 
-async function prepareTemplate(cache: Cache): Promise<NodeTemplate> {
-  const archive = await debianArchive(cache, 'node-root', trixieNode);
+/** A saved machine of that suite, with the images that all nodes have from the start. */
+export async function prepareTemplate(cache: Cache, suite: NodeSuite): Promise<NodeTemplate> {
+  const archiveOf = (of: NodeSuite): Promise<string> => debianArchive(cache, 'node-root', nodeRelease(of));
   const [image, workloads, operator] = await Promise.all([
-    machineImage(cache, archive),
-    workloadArchive(cache, archive),
+    archiveOf(suite).then((archive) => machineImage(cache, archive)),
+    archiveOf('trixie').then((archive) => workloadArchive(cache, archive)),
     lowerOperatorImage(cache),
   ]);
   // With one processor QEMU 7.2 emulates cmpxchg16b otherwise, and the guest's kernel was seen to panic in its allocator.

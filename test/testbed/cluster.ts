@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 
-import { type Artefacts, prepare } from './artefacts.ts';
+import { type Artefacts, prepare, prepareTemplate } from './artefacts.ts';
 import { type Cache, formatElapsed } from './cache.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { createNetwork, type TestNetwork } from './network.ts';
-import { startNode, type TestNode } from './node.ts';
+import { type JoinOptions, startNode, type TestNode } from './node.ts';
 import { kubeProxyArguments } from './node-config.ts';
 import { createOwner, type Owner, start, withSignal } from './process.ts';
+import type { NodeSuite } from './rootfs.ts';
 import { createRun, type Run } from './runs.ts';
 
 export interface ClusterOptions {
@@ -24,9 +25,18 @@ export interface TestCluster {
   controlPlane: ControlPlane;
   nodes: readonly TestNode[];
   /** Adds a node; resolves when it is Ready. */
-  addNode(o?: { kernelArguments?: readonly string[] }): Promise<TestNode>;
+  addNode(o?: AddNodeOptions): Promise<TestNode>;
+  /** Pulls a node's plug and forgets it. Its Node object stays. */
+  dropNode(node: TestNode): Promise<void>;
   /** Ends every process, namespace and interface of the cluster and removes its folder. */
   stop: () => Promise<void>;
+}
+
+export interface AddNodeOptions extends JoinOptions {
+  /** Default: trixie. */
+  suite?: NodeSuite;
+  /** Images that the node gets before kubelet starts, which would only try again later and later. */
+  archives?: readonly string[];
 }
 
 /** Warm, two nodes are Ready within a minute. Everything ends with this process, or before by `stop`. */
@@ -62,14 +72,21 @@ export async function startCluster(o: ClusterOptions): Promise<TestCluster> {
     let lastIndex = 0;
     const addNode: TestCluster['addNode'] = async (options = {}) => {
       lastIndex += 1;
-      const node = await addOneNode(lastIndex, { ...surroundings, artefacts, ...options });
+      const index = lastIndex;
+      const { suite = 'trixie', ...rest } = options;
+      const template = suite === 'trixie' ? artefacts.template : await prepareTemplate(cache, suite);
+      const node = await addOneNode(index, { ...surroundings, ...artefacts, template, ...rest });
       nodes.push(node);
       report(`${node.name} Ready`);
       return node;
     };
     await Promise.all(Array.from({ length: o.nodes }, () => addNode()));
     nodes.sort((a, b) => a.name.localeCompare(b.name));
-    return { name: run.name, folder: run.folder, controlPlane, nodes, addNode, stop: owner.stop };
+    const dropNode: TestCluster['dropNode'] = async (node) => {
+      await node.kill();
+      if (nodes.includes(node)) nodes.splice(nodes.indexOf(node), 1);
+    };
+    return { name: run.name, folder: run.folder, controlPlane, nodes, addNode, dropNode, stop: owner.stop };
   } catch (error) {
     await owner.stop();
     throw error;
@@ -87,11 +104,10 @@ interface Surroundings {
 
 async function addOneNode(
   index: number,
-  o: Surroundings & { artefacts: Artefacts; kernelArguments?: readonly string[] },
+  o: Surroundings & Artefacts & Omit<AddNodeOptions, 'suite'>,
 ): Promise<TestNode> {
-  const { artefacts, owner, ...rest } = o;
-  const { template, kubernetesDrive } = artefacts;
-  const node = await startNode({ ...rest, index, name: `node-${index}`, template, kubernetesDrive });
+  const { owner, ...rest } = o;
+  const node = await startNode({ ...rest, index, name: `node-${index}` });
   owner.add(() => node.kill());
   await node.ready();
   return node;

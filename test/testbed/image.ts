@@ -1,7 +1,8 @@
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Architecture } from '../../scripts/elf.ts';
+import { placeNode } from '../../scripts/node-binary.ts';
 import { buildah, type ImageStorage, storageIn } from './buildah.ts';
 import { cached, type Cache, takeLock } from './cache.ts';
 import { splitLastLayer } from './oci.ts';
@@ -43,11 +44,11 @@ export async function lowerOperatorImage(cache: Cache): Promise<LowerImage> {
       await commitRoot(cache, storage, { archive: debian, architecture: 'amd64', name: debianImageName });
       log('the Dockerfile');
       const context = join(folder, 'context');
-      await lowerContext(cache, context, 'amd64');
+      await lowerContext(cache, context, ['amd64']);
       await buildDockerfile(cache, storage, {
         context,
-        tag: lowerImageName,
-        options: ['--build-arg=TARGETARCH=amd64'],
+        architectures: ['amd64'],
+        options: ['--layers', `--tag=${lowerImageName}`],
       });
       await pushSplit(cache, storage, lowerImageName, folder);
       await rm(join(folder, 'rest.tar'));
@@ -68,7 +69,7 @@ export async function operatorImage(cache: Cache): Promise<string> {
     cache.log('another run builds the image, waiting for it');
   });
   try {
-    await buildProgram(cache, ['--arch', 'amd64']);
+    await run(process.execPath, [join(project, 'scripts/build.ts'), '--arch', 'amd64'], withSignal(cache));
     const bundles = await Promise.all(
       ['controller.mjs', 'agent.mjs'].map((name) => readFile(join(project, 'dist', name))),
     );
@@ -81,8 +82,8 @@ export async function operatorImage(cache: Cache): Promise<string> {
         // what was added is taken away again.
         await buildDockerfile(cache, lower.storage, {
           context: project,
-          tag: operatorImageName,
-          options: ['--build-arg=TARGETARCH=amd64'],
+          architectures: ['amd64'],
+          options: ['--layers', `--tag=${operatorImageName}`],
         });
         await pushSplit(cache, lower.storage, operatorImageName, folder);
         await buildah(cache, lower.storage, ['rmi', operatorImageName]);
@@ -107,38 +108,35 @@ export async function commitRoot(
   await buildah(cache, storage, ['commit', '-q', '--rm', container, root.name]);
 }
 
-/** A folder to build the Dockerfile in with all that its lower layers take, and empty bundles. */
-export async function lowerContext(cache: Cache, context: string, architecture: Architecture): Promise<void> {
-  // Two runs side by side would write dist/ at the same time.
-  const lock = await takeLock(join(cache.folder, 'operator-image.build.lock'), cache.signal, () => {
-    cache.log('another run builds the image, waiting for it');
-  });
-  const node = `dist/node-${architecture}`;
-  try {
-    await buildProgram(cache, ['--arch', architecture]);
-    await mkdir(join(context, 'dist'), { recursive: true });
-    await cp(join(project, node), join(context, node), { recursive: true, preserveTimestamps: true });
-  } finally {
-    await lock.release();
-  }
-  for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(context, 'dist', bundle), '');
+/** Makes a folder to build the Dockerfile in, with all that its lower layers take and empty bundles. */
+export async function lowerContext(
+  cache: Cache,
+  context: string,
+  architectures: readonly Architecture[],
+): Promise<void> {
+  const dist = join(context, 'dist');
+  for (const architecture of architectures)
+    await placeNode(architecture, { root: project, folder: join(dist, `node-${architecture}`), ...withSignal(cache) });
+  for (const bundle of ['controller.mjs', 'agent.mjs']) await writeFile(join(dist, bundle), '');
   await cp(join(project, 'Dockerfile'), join(context, 'Dockerfile'));
 }
 
+/** As README.md says, only that nothing is pulled: base images are what the storage holds. */
 export async function buildDockerfile(
   cache: Cache,
   storage: ImageStorage,
-  { context, tag, options }: { context: string; tag: string; options: readonly string[] },
+  o: { context: string; architectures: readonly Architecture[]; options: readonly string[] },
 ): Promise<void> {
   await buildah(cache, storage, [
     'build',
     '--isolation=chroot',
     '--pull-never',
-    '--layers',
-    ...options,
-    `--tag=${tag}`,
-    `--file=${join(context, 'Dockerfile')}`,
-    context,
+    `--platform=${o.architectures.map((architecture) => `linux/${architecture}`).join(',')}`,
+    // Debian 12's buildah does not set it by itself.
+    '--build-arg=BUILDPLATFORM=linux/amd64',
+    ...o.options,
+    `--file=${join(o.context, 'Dockerfile')}`,
+    o.context,
   ]);
 }
 
@@ -148,10 +146,6 @@ async function pushSplit(cache: Cache, storage: ImageStorage, image: string, fol
   await buildah(cache, storage, ['push', '-q', image, `oci:${layout}:${operatorImageName}`]);
   await splitLastLayer(layout, operatorImageName, { base: join(folder, 'base.tar'), rest: join(folder, 'rest.tar') });
   await rm(layout, { recursive: true });
-}
-
-async function buildProgram(cache: Cache, args: readonly string[]): Promise<void> {
-  await run(process.execPath, [join(project, 'scripts/build.ts'), ...args], withSignal(cache));
 }
 
 /** The versions of Node.js that go into images. */

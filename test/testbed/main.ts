@@ -1,4 +1,4 @@
-import { prepare } from './artefacts.ts';
+import { prepare, prepareTemplate } from './artefacts.ts';
 import { defaultCacheFolder } from './cache.ts';
 import {
   findHeldCluster,
@@ -9,6 +9,7 @@ import {
   startHeldCluster,
   stopHeldCluster,
 } from './held-cluster.ts';
+import { imageBinaries } from './image-binaries.ts';
 import { operatorImage } from './image.ts';
 import { interruption, InterruptedError } from './process.ts';
 
@@ -35,7 +36,7 @@ try {
 async function run(command: string): Promise<number> {
   switch (command) {
     case 'prepare':
-      await prepare(cache);
+      await Promise.all([prepare(cache), prepareTemplate(cache, 'bookworm'), imageBinaries(cache)]);
       await operatorImage(cache);
       return 0;
     case 'up': {

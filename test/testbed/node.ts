@@ -21,15 +21,25 @@ export interface TestNode {
   importImage(archive: string): Promise<void>;
   /** Pulls the plug. The Node object stays. */
   kill(): Promise<void>;
-  /** Boots from the disk as `kill` left it, and joins again. Resolves when kubelet runs, not when the node is Ready. */
-  boot(o?: { kernelArguments?: readonly string[] }): Promise<void>;
+  /**
+   * Pulls the plug if it is in, boots from the disk as that left it, and joins again. Resolves when kubelet runs, not when
+   * the node is Ready.
+   */
+  boot(o?: JoinOptions): Promise<void>;
   /** Resolves when the API server says the node is Ready. */
   ready(): Promise<void>;
   /** What the machine's programs wrote last, for a failed test's report. */
   logs(): Promise<string>;
 }
 
-export interface NodeOptions {
+export interface JoinOptions {
+  /** Added to the kernel's command line: such a node cannot be a restored one, it boots. */
+  kernelArguments?: readonly string[];
+  /** A script that the machine runs as root before kubelet starts. */
+  beforeKubelet?: string;
+}
+
+export interface NodeOptions extends JoinOptions {
   index: number;
   name: string;
   run: Run;
@@ -40,8 +50,8 @@ export interface NodeOptions {
   kubernetesDrive: string;
   /** Path of kube-proxy's kubeconfig. */
   serviceProxyKubeconfig: string;
-  /** Boots with these added to the kernel's command line instead of restoring the saved machine. */
-  kernelArguments?: readonly string[];
+  /** Imported before kubelet starts. */
+  archives?: readonly string[];
   signal?: AbortSignal;
 }
 
@@ -52,8 +62,8 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
   await createOverlay(disk, { file: o.template.disk, format: 'qcow2' });
   const identity = { machineId: randomBytes(16).toString('hex'), addresses, files: await nodeFiles(o, addresses) };
 
-  const start = async (extra: readonly string[] | undefined): Promise<Machine> => {
-    const booted = extra !== undefined;
+  const start = async (how: JoinOptions, archives: readonly string[]): Promise<Machine> => {
+    const { kernelArguments: extra, beforeKubelet } = how;
     const machine = await startMachine({
       name: o.name,
       folder: o.run.folder,
@@ -63,11 +73,13 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
       image: o.template.image,
       kernelArguments: [...o.template.kernelArguments, ...(extra ?? [])],
       network: { namespace: o.network.namespace, tap: addresses.tap },
-      ...(booted ? {} : { memory: o.template.memory }),
-      ...(o.signal === undefined ? {} : { signal: o.signal }),
+      ...(extra === undefined ? { memory: o.template.memory } : {}),
+      ...withSignal(o),
     });
     try {
+      for (const archive of archives) await importArchive(machine.channel, archive);
       await machine.plugDrive('kubernetes', o.kubernetesDrive);
+      if (beforeKubelet !== undefined) await succeeds(machine.channel.run(beforeKubelet), beforeKubelet);
       await joinCluster(o.name, machine, identity);
       return machine;
     } catch (error) {
@@ -75,7 +87,7 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
       throw error;
     }
   };
-  let machine: Machine | undefined = await start(o.kernelArguments);
+  let machine: Machine | undefined = await start(o, o.archives ?? []);
 
   const runInGuest: TestNode['run'] = (command, options) => {
     if (machine === undefined) return Promise.reject(new GuestGoneError(`${o.name} is switched off`));
@@ -85,18 +97,15 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
     name: o.name,
     address: addresses.address,
     run: runInGuest,
-    importImage: async (archive) => {
-      const input = await readFile(archive);
-      await succeeds(runInGuest('ctr -n k8s.io images import -', { input, timeoutSeconds: 300 }), 'importing an image');
-    },
+    importImage: (archive) => importArchive({ run: runInGuest }, archive),
     kill: async () => {
       await machine?.kill();
       machine = undefined;
     },
-    boot: async ({ kernelArguments = [] } = {}) => {
+    boot: async ({ kernelArguments = [], ...rest } = {}) => {
       await machine?.kill();
       machine = undefined;
-      machine = await start(kernelArguments);
+      machine = await start({ kernelArguments, ...rest }, []);
     },
     ready: async () => {
       const { stdout } = await runInGuest(['cat', '/proc/sys/kernel/random/boot_id']);
@@ -153,6 +162,15 @@ async function joinCluster(name: string, machine: Machine, identity: NodeIdentit
     await readFile(join(import.meta.dirname, 'guest/join'), 'utf8'),
   ];
   await succeeds(machine.channel.run(script.join('\n')), `joining ${name} to the cluster`);
+}
+
+/** A machine that boots answers before its containerd does. */
+async function importArchive(guest: Pick<TestNode, 'run'>, archive: string): Promise<void> {
+  const script = `
+    until ctr version >/dev/null 2>&1; do sleep 0.2; done
+    ctr -n k8s.io images import -`;
+  const input = await readFile(archive);
+  await succeeds(guest.run(script, { input, timeoutSeconds: 300 }), 'importing an image');
 }
 
 /** A node that was rebooted is Ready in the API server's eyes until it is missed: its boot id tells. */

@@ -6,17 +6,22 @@ import { waitFor } from './process.ts';
 
 const NAMESPACE = 'apparmor-operator';
 
-/** Installs the operator as README says, with the image of the project's Dockerfile, and waits until all its pods are Ready. */
-export async function installOperator(cache: Cache, cluster: TestCluster): Promise<void> {
-  await importOperatorImage(cache, cluster);
+/**
+ * Installs the operator as README says, with the image of the project's Dockerfile, and waits until all its pods are Ready.
+ * Returns the archive with the image, for nodes that come later.
+ */
+export async function installOperator(cache: Cache, cluster: TestCluster): Promise<string> {
+  const archive = await importOperatorImage(cache, cluster);
   await kubectl(cluster, ['apply', '-k', join(import.meta.dirname, '../../manifests/default')]);
   await operatorReady(cluster);
+  return archive;
 }
 
-/** Builds the operator's image from the sources as they are and puts it on every node. */
-export async function importOperatorImage(cache: Cache, cluster: TestCluster): Promise<void> {
+/** Builds the operator's image from the sources as they are and puts it on every node. Returns the archive. */
+export async function importOperatorImage(cache: Cache, cluster: TestCluster): Promise<string> {
   const archive = await operatorImage(cache);
   await Promise.all(cluster.nodes.map((node) => node.importImage(archive)));
+  return archive;
 }
 
 /** Waits until the controller's replicas and an agent on every node are Ready. */

@@ -65,7 +65,7 @@ const packages: readonly Package[] = [
   // Debian 13's buildah only recommends it, and without it ends at once.
   { name: 'netavark', command: '/usr/lib/podman/netavark', since: 'node' },
   { name: 'e2fsprogs', command: 'mke2fs', since: 'node' },
-  { name: 'iproute2', command: 'ip', since: 'node' },
+  { name: 'iproute2', command: 'ip', since: 'cluster' },
   { name: 'iptables', command: 'iptables', since: 'node' },
   { name: 'procps', command: 'sysctl', since: 'node' },
 ];

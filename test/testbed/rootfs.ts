@@ -13,26 +13,30 @@ export interface DebianRelease {
   foreign?: 'arm64';
 }
 
-/** The packages of a test node: kernel, AppArmor, container runtime and what kubelet and kube-proxy call. */
-export const trixieNode: DebianRelease = {
-  suite: 'trixie',
-  packages: [
-    'linux-image-cloud-amd64',
-    'apparmor',
-    'containerd',
-    'runc',
-    'containernetworking-plugins',
-    'iproute2',
-    'iptables',
-    'kmod',
-    'busybox-static',
-    'procps',
-    'ca-certificates',
-    'mount',
-    'conntrack',
-    'socat',
-  ],
-};
+/** What a node can run: Debian 13 with kernel 6.12 and containerd 1.7, or Debian 12 with 6.1 and 1.6. */
+export type NodeSuite = 'trixie' | 'bookworm';
+
+export function nodeRelease(suite: NodeSuite): DebianRelease {
+  return { suite, packages: nodePackages };
+}
+
+/** Kernel, AppArmor, container runtime and what kubelet and kube-proxy call. */
+const nodePackages: readonly string[] = [
+  'linux-image-cloud-amd64',
+  'apparmor',
+  'containerd',
+  'runc',
+  'containernetworking-plugins',
+  'iproute2',
+  'iptables',
+  'kmod',
+  'busybox-static',
+  'procps',
+  'ca-certificates',
+  'mount',
+  'conntrack',
+  'socat',
+];
 
 /** Makes the archive with mmdebstrap; 80 s on an idle machine, 440 MB for a node. */
 export async function debianArchive(cache: Cache, name: string, release: DebianRelease): Promise<string> {

@@ -175,7 +175,8 @@ const cheapUnderEmulation = ['mitigations=off', 'norandmaps', 'init_on_alloc=0',
  */
 function qemuArguments(o: MachineOptions, ports: readonly string[], control: string): string[] {
   const { accelerator, processor, cpus, memoryMiB } = o.hardware;
-  const commandLine = ['console=ttyS0', 'quiet', 'panic=-1', ...cheapUnderEmulation, ...o.kernelArguments].join(' ');
+  const always = ['console=ttyS0', 'quiet', 'panic=-1', `testbed.ports=${ports.length}`];
+  const commandLine = [...always, ...cheapUnderEmulation, ...o.kernelArguments].join(' ');
   const options: (readonly string[])[] = [
     ['-name', o.name],
     ['-nodefaults', '-no-user-config', '-no-reboot'],

@@ -4,7 +4,8 @@ import { APPARMOR_ANNOTATION, type ContainerDecision, type PodRule } from './rul
 
 /**
  * Our annotation on pods: which objects gave which containers their profile, for people and for `kubectl`. It is a note: no
- * decision reads it, since a pod's author can write it, too.
+ * pod gets or keeps a profile by it, since a pod's author can write it, too. What counts pods reads it to tell what an earlier
+ * rule gave from what the author chose.
  */
 export const CONFINED_BY_ANNOTATION = 'apparmor-operator.dev/confined-by';
 
@@ -37,7 +38,7 @@ export function confinedByText(
 }
 
 /** Undefined where there is none that this operator could have written. */
-function readConfinedBy(text: string | undefined): ConfinedBy | undefined {
+export function readConfinedBy(text: string | undefined): ConfinedBy | undefined {
   if (text === undefined) return undefined;
   let value: unknown;
   try {

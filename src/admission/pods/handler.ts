@@ -3,6 +3,7 @@ import type { Clock } from '../../kube/clock.ts';
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from '../admission-review.ts';
 import { proofName, readEntryPath } from './entries.ts';
 import { type Labels, selectsLabels } from './label-selector.ts';
+import { placementPatch } from './node-affinity.ts';
 import { patchFor } from './patch.ts';
 import { readPod } from './pod-subject.ts';
 import { proofPatch } from './probe.ts';
@@ -20,6 +21,8 @@ export interface PodHandlerParts {
   readLabels(namespace: string, signal: AbortSignal): Promise<Labels>;
   /** How long a call waits for a rule that the API server knows and this process does not yet. */
   waitMs: number;
+  /** Whether some node of the cluster is known not to enforce AppArmor; undefined: this process does not know yet. */
+  someNodeCannotEnforce(): boolean | undefined;
   clock: Pick<Clock, 'sleep'>;
 }
 
@@ -57,6 +60,8 @@ async function confine(
   signal: AbortSignal,
 ): Promise<AdmissionAnswer> {
   if (name === undefined) throw new PodCallError('a pod without a namespace');
+  const someNodeCannotEnforce = parts.someNodeCannotEnforce();
+  if (someNodeCannotEnforce === undefined) return notYetKnown();
   const pod = readPod(object);
   const selectors = parts.book.group(groupId)?.selectors;
   const cached = parts.cachedLabels(name);
@@ -66,7 +71,10 @@ async function confine(
   const labels = agrees ? cached : await parts.readLabels(name, signal);
   const rules = parts.book.rules();
   const decision = decide(pod, { name, labels }, rules, parts.ownNamespace);
-  return { allowed: true, patch: patchFor(pod, decision, rules) };
+  return {
+    allowed: true,
+    patch: [...patchFor(pod, decision, rules), ...placementPatch(object, pod, decision, someNodeCannotEnforce)],
+  };
 }
 
 /** Waits for the watch, which is behind by milliseconds; a person who creates a pod would see the refusal. */

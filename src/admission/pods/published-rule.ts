@@ -1,6 +1,6 @@
 import { ANNOTATION, LABEL } from '../../api/names.ts';
 import { canonicalJson } from '../../api/revision.ts';
-import type { LabelSelector } from './label-selector.ts';
+import type { Labels, LabelSelector } from './label-selector.ts';
 import type { PodRule } from './rule.ts';
 
 /**
@@ -13,7 +13,7 @@ export const POD_RULE_ANNOTATION = 'apparmor-operator.dev/pod-rule';
 /** What the other annotations of the revision do not say. */
 export type PublishedRule = Pick<
   PodRule,
-  'profile' | 'priority' | 'namespaceSelector' | 'selector' | 'containers' | 'since'
+  'profile' | 'priority' | 'namespaceSelector' | 'selector' | 'containers' | 'nodeSelector' | 'since'
 > & { creationTimestamp: string };
 
 /** The rule of spec.pods before it is published. */
@@ -67,10 +67,11 @@ function isPublishedRule(value: unknown): value is PublishedRule {
     typeof rule.creationTimestamp === 'string' &&
     (rule.containers === undefined || Array.isArray(rule.containers)) &&
     isSelector(rule.namespaceSelector) &&
-    isSelector(rule.selector)
+    isSelector(rule.selector) &&
+    isSelector(rule.nodeSelector)
   );
 }
 
-function isSelector(value: unknown): value is LabelSelector | undefined {
+function isSelector(value: unknown): value is LabelSelector | Labels | undefined {
   return value === undefined || (typeof value === 'object' && value !== null);
 }

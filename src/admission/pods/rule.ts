@@ -16,6 +16,8 @@ export interface PodRule {
   selector?: LabelSelector;
   /** Names of the containers that are meant; absent: all. */
   containers?: readonly string[];
+  /** Labels of the nodes that load the profile, all of them; absent: every node. */
+  nodeSelector?: Labels;
   /** The object's generation at which this rule, apart from `revision`, was written as it is. */
   since: number;
 }
@@ -121,7 +123,7 @@ function exempt(
   return undefined;
 }
 
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const OS_LABELS = ['kubernetes.io/os', 'beta.kubernetes.io/os'];
 const SYSTEM_CRITICAL = ['system-node-critical', 'system-cluster-critical'];
 

@@ -24,7 +24,7 @@ export const OBJECT_RULES = [
     id: 'pods-selector-invalid',
     severity: 'error',
     reason:
-      'The API server refuses a webhook configuration with such a selector, and with it every other entry in there.',
+      'The API server refuses a webhook configuration with such a selector, with every other entry in there, and a pod with such node affinity.',
   },
   {
     id: 'pods-selectors-too-large',
@@ -35,11 +35,6 @@ export const OBJECT_RULES = [
     id: 'pods-profile-unknown',
     severity: 'error',
     reason: 'A pod that names a profile which its node does not have cannot start.',
-  },
-  {
-    id: 'pods-evict-not-supported',
-    severity: 'error',
-    reason: 'Accepted, `restart: Evict` would let one wait for evictions that never come.',
   },
   {
     id: 'variant-names',

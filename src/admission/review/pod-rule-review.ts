@@ -22,8 +22,8 @@ export function reviewPodRule({ metadata, spec }: AppArmorProfile, profiles: rea
   const chosen = chooseProfile(pods, profiles);
   const findings = [
     ...selectorFindings(pods),
+    ...nodeSelectorFindings(spec.nodeSelector),
     ...(typeof chosen === 'string' ? [] : [chosen]),
-    ...restartFindings(pods),
   ];
   if (findings.length > 0 || typeof chosen !== 'string') return { findings };
   return {
@@ -34,6 +34,7 @@ export function reviewPodRule({ metadata, spec }: AppArmorProfile, profiles: rea
       ...(namespaceSelector === undefined ? {} : { namespaceSelector: canonicalSelector(namespaceSelector) }),
       ...(selector === undefined ? {} : { selector: canonicalSelector(selector) }),
       ...(containers === undefined ? {} : { containers: [...new Set(containers)].sort() }),
+      ...(Object.keys(spec.nodeSelector ?? {}).length === 0 ? {} : { nodeSelector: { ...spec.nodeSelector } }),
     },
     findings,
   };
@@ -74,6 +75,17 @@ function selectorFindings({ namespaceSelector, selector }: AppArmorProfileSpecPo
   ];
 }
 
+/** The pods get it as node affinity, in which the API server takes only what can be a label. */
+function nodeSelectorFindings(matchLabels: Readonly<Record<string, string>> = {}): TextFinding[] {
+  return selectorProblems({ matchLabels }, '').map(({ path, message }) =>
+    objectFinding('pods-selector-invalid', {
+      field: path.replace(/^\.matchLabels/, 'nodeSelector'),
+      message,
+      remedy: 'write it as labels of nodes are written',
+    }),
+  );
+}
+
 function chooseProfile({ profile }: AppArmorProfileSpecPods, profiles: readonly string[]): string | TextFinding {
   const [only, ...others] = profiles;
   if (profile !== undefined) {
@@ -90,15 +102,4 @@ function chooseProfile({ profile }: AppArmorProfileSpecPods, profiles: readonly 
     message: `the policy defines ${profiles.length === 0 ? 'no profile' : `several profiles: ${profiles.join(', ')}`}`,
     remedy: 'name the one that the containers get',
   });
-}
-
-function restartFindings({ restart }: AppArmorProfileSpecPods): TextFinding[] {
-  if (restart !== 'Evict') return [];
-  return [
-    objectFinding('pods-evict-not-supported', {
-      field: 'pods.restart',
-      message: 'Evict does not work in this version of the operator: no pod would be evicted',
-      remedy: 'use Never or leave it out, and restart the pods yourself (kubectl rollout restart)',
-    }),
-  ];
 }

@@ -1,7 +1,7 @@
 import { rootOf } from '../../kernel/profile-name.ts';
 import { listPages } from '../../kube/client.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { PODS } from '../../kube/resource.ts';
+import { PODS, RUNNING_PODS } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/transport.ts';
 
 export interface PodsInUse {
@@ -21,10 +21,8 @@ export interface PodsInUseParts<Pod> {
 /** `kubectl delete` waits for it. */
 const DEADLINE_MS = 3000;
 
-const NOT_ENDED = 'status.phase!=Succeeded,status.phase!=Failed';
-
 /**
- * Counts the pods that have not ended and name one of these profiles, or a child of one, page by page for at most three seconds.
+ * Counts the pods that are bound to a node, have not ended and name one of these profiles, or a child of one, page by page for at most three seconds.
  * Does not reject: what could not be looked at is not complete.
  */
 export async function countPodsUsing<Pod>(
@@ -38,7 +36,7 @@ export async function countPodsUsing<Pod>(
   void clock.sleep(DEADLINE_MS, limited).then(() => over.abort());
   let pods = 0;
   try {
-    for await (const page of listPages<Pod>(transport, PODS, { fieldSelector: NOT_ENDED, signal: limited })) {
+    for await (const page of listPages<Pod>(transport, PODS, { fieldSelector: RUNNING_PODS, signal: limited })) {
       pods += page.items.filter((pod) => named(pod).some((name) => wanted.has(rootOf(name)))).length;
     }
     return { pods, complete: true };

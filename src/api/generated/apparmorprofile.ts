@@ -138,9 +138,12 @@ export interface AppArmorProfileSpecPods {
   profile?: string;
   /**
    * A running pod cannot be given a profile. Never (also when absent): matching pods that run
-   * without it are left alone. Evict, which does not work in this version: they are evicted
-   * one by one, respecting PodDisruptionBudgets, so that their controllers replace them by
-   * confined ones.
+   * without it are left alone. Evict: once Ready is True they are evicted, of each
+   * ReplicaSet, StatefulSet, DaemonSet or ReplicationController one at a time, as their
+   * PodDisruptionBudgets allow. The next one follows when the replacement is Ready and
+   * confined; where it does not become so, nothing more is evicted. Other pods, such as bare
+   * ones and those of Jobs, are only reported. The operator needs a right for it that it does
+   * not have by default: kubectl apply -k manifests/evict.
    */
   restart?: AppArmorProfileSpecPodsRestart;
   /**
@@ -191,9 +194,12 @@ export type AppArmorProfileSpecPodsSelectorMatchExpressionOperator = 'DoesNotExi
 
 /**
  * A running pod cannot be given a profile. Never (also when absent): matching pods that run
- * without it are left alone. Evict, which does not work in this version: they are evicted
- * one by one, respecting PodDisruptionBudgets, so that their controllers replace them by
- * confined ones.
+ * without it are left alone. Evict: once Ready is True they are evicted, of each
+ * ReplicaSet, StatefulSet, DaemonSet or ReplicationController one at a time, as their
+ * PodDisruptionBudgets allow. The next one follows when the replacement is Ready and
+ * confined; where it does not become so, nothing more is evicted. Other pods, such as bare
+ * ones and those of Jobs, are only reported. The operator needs a right for it that it does
+ * not have by default: kubectl apply -k manifests/evict.
  */
 export type AppArmorProfileSpecPodsRestart = 'Evict' | 'Never';
 
@@ -280,7 +286,8 @@ export interface AppArmorProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * How many pods spec.pods selects, and how they run. Absent without spec.pods.
+   * How many pods spec.pods selects, and how they run. The last four add up to the first.
+   * Absent without spec.pods.
    */
   pods?: AppArmorProfileStatusPods;
   /**
@@ -399,28 +406,33 @@ export interface AppArmorProfileStatusNodes {
 }
 
 /**
- * How many pods spec.pods selects, and how they run. Absent without spec.pods.
+ * How many pods spec.pods selects, and how they run. The last four add up to the first.
+ * Absent without spec.pods.
  */
 export interface AppArmorProfileStatusPods {
   /**
-   * Pods that run under the profile in a mode that refuses nothing.
+   * The same, but in a mode that refuses nothing.
    */
   complaining: number;
   /**
-   * Pods that run under the profile, on a node that holds it and has held it since they
-   * started.
+   * Pods all of whose containers that are meant run under the profile, or can only start
+   * under it, on a node that holds it and has held it since they started. While a node does
+   * not hold the current revision, an earlier one counts.
    */
   confined: number;
   /**
-   * Pods that spec.pods selects and that have not ended.
+   * Pods that spec.pods selects, that are on a node, and that have not ended.
    */
   matched: number;
   /**
-   * Pods that run without it, or lost it, and need to be created anew.
+   * Pods with a container that runs without it, lost it, or is on a node that does not hold
+   * it. The message of the condition PodsConfined says why, and what to do; most need to be
+   * created anew.
    */
   pendingRestart: number;
   /**
-   * Pods that keep a profile of their author's choice, or that another AppArmorProfile won.
+   * Pods that are left as they are: with a profile of their author's choice, of the kinds
+   * that are never touched, or for which another AppArmorProfile decides.
    */
   skipped: number;
 }

@@ -18,6 +18,8 @@ export interface AgentPodView {
   notReadySince: number;
   /** What keeps its container from starting where that is the node's lack of securityfs. */
   securityfsMissing?: string;
+  /** The kubelet waits before its next try to start the container, and says no more what the last one failed with. */
+  backsOff: boolean;
 }
 
 /** The cache's projection; a pod without a node says nothing about one. */
@@ -25,13 +27,14 @@ export function viewAgentPod(pod: AgentPod): AgentPodView | undefined {
   const nodeName = pod.spec?.nodeName;
   if (nodeName === undefined) return undefined;
   const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready');
-  const waiting = pod.status?.containerStatuses?.map(({ state }) => state?.waiting?.message ?? '') ?? [];
-  const securityfsMissing = waiting.find((message) => SECURITYFS.test(message));
+  const waiting = pod.status?.containerStatuses?.map(({ state }) => state?.waiting) ?? [];
+  const securityfsMissing = waiting.map((state) => state?.message ?? '').find((message) => SECURITYFS.test(message));
   return {
     nodeName,
     ready: ready?.status === 'True' && pod.metadata.deletionTimestamp === undefined,
     notReadySince: Date.parse(ready?.lastTransitionTime ?? pod.metadata.creationTimestamp) || 0,
     ...(securityfsMissing === undefined ? {} : { securityfsMissing }),
+    backsOff: waiting.some((state) => state?.reason === 'CrashLoopBackOff'),
   };
 }
 
@@ -43,6 +46,9 @@ const SECURITYFS = /\/sys\/kernel\/security\b/;
 
 export function sameAgentPod(left: AgentPodView, right: AgentPodView): boolean {
   return (
-    left.nodeName === right.nodeName && left.ready === right.ready && left.securityfsMissing === right.securityfsMissing
+    left.nodeName === right.nodeName &&
+    left.ready === right.ready &&
+    left.securityfsMissing === right.securityfsMissing &&
+    left.backsOff === right.backsOff
   );
 }

@@ -34,6 +34,15 @@ export function agentState(input: {
   return endsInMs > 0 ? { kind: 'grace', endsInMs } : { kind: 'gone' };
 }
 
+/**
+ * Where the container of an earlier boot is there, the kubelet backs off between its tries, for up to five minutes, and its
+ * message then is about that. What the last try failed with holds until there is another.
+ */
+function stillMissing(now: AgentPodView, before: AgentPodView | undefined): AgentPodView {
+  if (!now.backsOff || now.securityfsMissing !== undefined || before?.securityfsMissing === undefined) return now;
+  return { ...now, securityfsMissing: before.securityfsMissing };
+}
+
 /** Which pods are on which node, and since when a node has no Ready one. Owned by one term of leadership. */
 export interface AgentPresence {
   podChanged(key: string, now: AgentPodView | undefined, before: AgentPodView | undefined): void;
@@ -56,7 +65,7 @@ export function createAgentPresence(now: () => number): AgentPresence {
       if (name === undefined) return;
       const pods = podsByNode.get(name) ?? new Map<string, AgentPodView>();
       if (pod === undefined) pods.delete(key);
-      else pods.set(key, pod);
+      else pods.set(key, stillMissing(pod, pods.get(key)));
       if (pods.size === 0) podsByNode.delete(name);
       else podsByNode.set(name, pods);
       if (podsOf(name).some(({ ready }) => ready)) missingSince.delete(name);

@@ -5,7 +5,7 @@ export interface KubeNode {
   metadata: ObjectMeta;
   status?: {
     conditions?: { type: string; status: string }[];
-    nodeInfo?: { bootID?: string; operatingSystem?: string };
+    nodeInfo?: { bootID?: string; operatingSystem?: string; containerRuntimeVersion?: string };
   };
 }
 
@@ -20,6 +20,8 @@ export interface NodeView {
   ready: boolean;
   /** It has no kernel of its own: no agent runs there, and it gets no AppArmorNode. */
   virtual: boolean;
+  /** Its container runtime is CRI-O, which gives privileged containers no profile. */
+  crio: boolean;
 }
 
 /** Labels by which nodes without a kernel of their own are known. */
@@ -41,6 +43,7 @@ export function viewNode(node: KubeNode): NodeView | undefined {
     bootID: node.status?.nodeInfo?.bootID ?? '',
     ready: node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     virtual: VIRTUAL_NODE_LABELS.some(({ key, value }) => labels[key] === value),
+    crio: node.status?.nodeInfo?.containerRuntimeVersion?.startsWith('cri-o://') ?? false,
   };
 }
 
@@ -51,6 +54,7 @@ export function sameNode(left: NodeView, right: NodeView): boolean {
     left.bootID === right.bootID &&
     left.ready === right.ready &&
     left.virtual === right.virtual &&
+    left.crio === right.crio &&
     sameLabels(left.labels, right.labels)
   );
 }

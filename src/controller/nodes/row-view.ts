@@ -18,6 +18,8 @@ export interface RowView {
   reason: string;
   message: string;
   loaded: Readonly<Record<string, string>>;
+  /** When profiles that something had removed in this boot were put back, RFC 3339. */
+  loadedSince: Readonly<Record<string, string>>;
   problems: readonly AppArmorNodeStatusProblem[];
   /** The last correction per profile in this boot. */
   drift: readonly AppArmorNodeStatusDrift[];
@@ -37,6 +39,7 @@ export function viewRow(row: AppArmorNode): RowView {
     reason: status?.reason ?? '',
     message: status?.message ?? '',
     loaded: status?.loaded ?? {},
+    loadedSince: status?.loadedSince ?? {},
     problems: status?.problems ?? [],
     drift: status?.drift ?? [],
     unload: spec?.unload ?? [],
@@ -51,16 +54,26 @@ export function changedNames(now: RowView | undefined, before: RowView | undefin
   return changedBetween(now ?? NOTHING_REPORTED, before ?? NOTHING_REPORTED);
 }
 
-type Reported = Pick<RowView, 'bootID' | 'enforcing' | 'reason' | 'loaded' | 'problems'>;
+type Reported = Pick<RowView, 'bootID' | 'enforcing' | 'reason' | 'loaded' | 'loadedSince' | 'problems'>;
 
 /** A row that is not there counts as one in which no agent has written yet: in a new cluster that is all of them. */
-const NOTHING_REPORTED: Reported = { bootID: '', enforcing: undefined, reason: '', loaded: {}, problems: [] };
+const NOTHING_REPORTED: Reported = {
+  bootID: '',
+  enforcing: undefined,
+  reason: '',
+  loaded: {},
+  loadedSince: {},
+  problems: [],
+};
 
 function changedBetween(now: Reported, before: Reported): 'all' | ReadonlySet<string> {
   if (now.bootID !== before.bootID || now.enforcing !== before.enforcing || now.reason !== before.reason) return 'all';
   const names = new Set<string>();
   for (const name of new Set([...Object.keys(now.loaded), ...Object.keys(before.loaded)])) {
     if (now.loaded[name] !== before.loaded[name]) names.add(name);
+  }
+  for (const [name, since] of Object.entries(now.loadedSince)) {
+    if (before.loadedSince[name] !== since) names.add(name);
   }
   const keys = new Set(before.problems.map(problemKey));
   for (const problem of now.problems) {

@@ -13,7 +13,7 @@ export function createPodIndex(): PodIndex {
 
   function remove(key: string, pod: PodView): void {
     const byProfile = byNode.get(pod.nodeName);
-    for (const root of rootsOf(pod.profiles)) {
+    for (const root of rootsOf(pod.shape.profiles)) {
       const keys = byProfile?.get(root);
       keys?.delete(key);
       if (keys?.size === 0) byProfile?.delete(root);
@@ -24,7 +24,7 @@ export function createPodIndex(): PodIndex {
   function add(key: string, pod: PodView): void {
     const byProfile = byNode.get(pod.nodeName) ?? new Map<string, Set<string>>();
     byNode.set(pod.nodeName, byProfile);
-    for (const root of rootsOf(pod.profiles)) byProfile.set(root, (byProfile.get(root) ?? new Set()).add(key));
+    for (const root of rootsOf(pod.shape.profiles)) byProfile.set(root, (byProfile.get(root) ?? new Set()).add(key));
   }
 
   return {

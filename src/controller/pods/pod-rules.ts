@@ -1,5 +1,6 @@
 import type { Labels } from '../../admission/pods/label-selector.ts';
 import { createRuleBook, type RuleBook } from '../../admission/pods/rule-book.ts';
+import { canonicalJson } from '../../api/revision.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { NAMESPACES, type PartialObject } from '../../kube/resource.ts';
 import { startWatchCache, type WatchCache } from '../../kube/watch-cache.ts';
@@ -11,6 +12,8 @@ export interface PodRules {
   /** Empty until the first list of revisions is in: nothing that is asked for is known then. */
   book: RuleBook;
   namespaces: WatchCache<Labels>;
+  /** Called with the name of every namespace whose labels have changed; returns what ends it. */
+  onNamespace(listener: (name: string) => void): () => void;
   /** From the API server. Throws KubeError. */
   readLabels(namespace: string, signal: AbortSignal): Promise<Labels>;
   /** Resolves when the signal of `parts` has aborted and nothing runs any more. */
@@ -20,12 +23,14 @@ export interface PodRules {
 export type RulesSource = Pick<SharedCaches, 'profiles' | 'revisions' | 'inForce' | 'listen'>;
 
 export function startPodRules(source: RulesSource, client: Pick<KubeClient, 'get'>, parts: CacheParts): PodRules {
+  const listeners = new Set<(name: string) => void>();
   const namespaces = startWatchCache<PartialObject, Labels>({
     transport: parts.transport,
     resource: NAMESPACES,
     metadataOnly: true,
     project: ({ metadata }) => metadata.labels ?? {},
-    onChange: () => undefined,
+    same: (now, before) => canonicalJson(now) === canonicalJson(before),
+    onChange: (name) => listeners.forEach((listener) => listener(name)),
     onError: (error, retryInMs) => parts.onError(NAMESPACES.kind, error, retryInMs),
     signal: parts.signal,
     clock: parts.clock,
@@ -35,6 +40,10 @@ export function startPodRules(source: RulesSource, client: Pick<KubeClient, 'get
   return {
     book,
     namespaces,
+    onNamespace(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async readLabels(name, signal) {
       const { metadata } = await client.get<PartialObject>(NAMESPACES, { name }, { signal });
       return metadata.labels ?? {};

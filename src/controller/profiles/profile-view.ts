@@ -18,6 +18,8 @@ export interface ProfileView {
   deleting: boolean;
   /** spec.nodeSelector; empty: every node. */
   nodeSelector: Readonly<Record<string, string>>;
+  /** spec.pods.restart is Evict. */
+  evicts: boolean;
   verdict: ViewedVerdict;
   status?: AppArmorProfileStatus;
 }
@@ -46,6 +48,7 @@ export function viewProfile(object: AppArmorProfile, previous: ProfileView | und
     creationTimestamp: metadata.creationTimestamp,
     deleting: metadata.deletionTimestamp !== undefined,
     nodeSelector: object.spec.nodeSelector ?? {},
+    evicts: object.spec.pods?.restart === 'Evict',
     verdict: unchanged ? previous.verdict : viewVerdict(object),
     ...(object.status === undefined ? {} : { status: object.status }),
   };

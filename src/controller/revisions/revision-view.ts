@@ -4,6 +4,7 @@ import type { AppArmorProfileStatusMode } from '../../api/generated/index.ts';
 import { ANNOTATION, LABEL } from '../../api/names.ts';
 import type { OwnerReference } from '../../api/resources.ts';
 import type { RevisionContent } from '../../api/revision.ts';
+import { rootOf } from '../../kernel/profile-name.ts';
 import type { NewMeta } from '../new-meta.ts';
 import { reviewPolicy, type ProfileMode } from '../../policy/rules.ts';
 
@@ -30,6 +31,8 @@ export interface RevisionView {
   owners: readonly OwnerReference[];
   profiles: readonly string[];
   mode: AppArmorProfileStatusMode;
+  /** Those of `profiles` in whose mode, or that of a child, nothing is refused. */
+  unenforced: readonly string[];
   nodeSelector: Readonly<Record<string, string>>;
   /** The annotation with the pod rule, as it stands there. */
   podRuleText?: string;
@@ -51,7 +54,7 @@ export function viewRevision(revision: ControllerRevision): RevisionView {
     sequence: sequenceOf(metadata),
     owners: metadata.ownerReferences ?? [],
     profiles: data?.profiles ?? [],
-    mode: data === undefined ? 'Enforce' : loadedMode(data),
+    ...(data === undefined ? { mode: 'Enforce', unenforced: [] } : loadedModes(data)),
     nodeSelector: data?.nodeSelector ?? {},
     ...(podRuleText === undefined ? {} : { podRuleText }),
     ...(podRule === undefined ? {} : { podRule }),
@@ -87,17 +90,20 @@ const MODE_NAMES = {
 } as const satisfies Record<ProfileMode, AppArmorProfileStatusMode>;
 
 /** The mode in which nodes load the profiles, children included; Mixed where they differ. */
-function loadedMode(content: RevisionContent): AppArmorProfileStatusMode {
+function loadedModes(content: RevisionContent): Pick<RevisionView, 'mode' | 'unenforced'> {
   const texts = [content.policy, ...(content.variants ?? []).map(({ policy }) => policy)];
-  const modes = new Set(
-    texts.flatMap((text) =>
+  const profiles = texts.flatMap(
+    (text) =>
       reviewPolicy({
         text,
         allowHostAttachment: true,
         ...(content.mode === undefined ? {} : { mode: content.mode }),
-      }).allProfiles.map(({ mode }) => mode),
-    ),
+      }).allProfiles,
   );
+  const modes = new Set(profiles.map(({ mode }) => mode));
   const [first = 'enforce'] = modes;
-  return modes.size > 1 ? 'Mixed' : MODE_NAMES[first];
+  const unenforced = new Set(profiles.flatMap(({ name, mode }) => (REFUSES.has(mode) ? [] : [rootOf(name)])));
+  return { mode: modes.size > 1 ? 'Mixed' : MODE_NAMES[first], unenforced: [...unenforced] };
 }
+
+const REFUSES: ReadonlySet<ProfileMode> = new Set(['enforce', 'kill']);

@@ -1,13 +1,15 @@
 import type { AppArmorProfileStatus, AppArmorProfileStatusFailure } from '../../api/generated/index.ts';
 import { shorten, transition } from '../../api/conditions.ts';
-import { READY_REASON } from '../../api/reasons.ts';
+import { CONTAINER_NOT_FOUND, READY_REASON } from '../../api/reasons.ts';
 import type { ProfileView } from '../profiles/profile-view.ts';
 import { findingText, type TextFinding } from '../../admission/review/verdict.ts';
+import type { PodCount } from '../pods/count-pods.ts';
 import type { RuleState } from '../pods/rule-state.ts';
 import type { ReviewState } from '../revisions/review-state.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import { countNodes, type NodeCount } from './count-nodes.ts';
 import type { NodeFacts } from './node-outcome.ts';
+import { missingText, podsConfined } from './pods-confined.ts';
 import { readiness } from './readiness.ts';
 
 export interface SummaryInput {
@@ -22,6 +24,10 @@ export interface SummaryInput {
   publishProblem?: string;
   /** Of spec.pods; absent: there is no rule. */
   podRule?: RuleState;
+  /** The pods that spec.pods selects; absent: there is no rule in force. */
+  pods?: PodCount;
+  /** What else the condition PodsConfined is to say. */
+  podsNote?: string;
   now: Date;
 }
 
@@ -38,14 +44,17 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
   const { profile, inForce } = input;
   const count = countNodes(inForce, input.nodes);
   const { counts, able } = count;
-  const failures = [...refusals(input), ...nodeFailures(count)].slice(0, MOST_FAILURES);
+  const failures = [...refusals(input), ...podFailures(input), ...nodeFailures(count)].slice(0, MOST_FAILURES);
   const profiles = inForce?.profiles ?? (profile.verdict.kind === 'accepted' ? profile.verdict.profiles : []);
   return {
     observedGeneration: profile.generation,
     ...(inForce === undefined ? {} : { revision: inForce.hash, mode: inForce.mode }),
     conditions: transition(
       profile.status?.conditions ?? [],
-      readiness({ ...input, count }),
+      [
+        ...readiness({ ...input, count }),
+        ...(input.pods === undefined ? [] : [podsConfined(input.pods, input.podsNote)]),
+      ],
       profile.generation,
       input.now,
     ),
@@ -53,7 +62,19 @@ export function summarize(input: SummaryInput): AppArmorProfileStatus {
     nodes: counts,
     nodesLoaded: `${counts.loaded}/${able}`,
     ...(failures.length === 0 ? {} : { failures }),
+    ...podCounts(input.pods),
   };
+}
+
+function podCounts(pods: PodCount | undefined): Pick<AppArmorProfileStatus, 'pods' | 'podsConfined'> {
+  if (pods === undefined) return {};
+  const { counts } = pods;
+  return { pods: counts, podsConfined: `${counts.confined}/${counts.matched}` };
+}
+
+function podFailures({ pods }: SummaryInput): AppArmorProfileStatusFailure[] {
+  if (pods === undefined || pods.missingContainers.length === 0) return [];
+  return [{ reason: CONTAINER_NOT_FOUND, message: shorten(missingText(pods.missingContainers), LONGEST_FAILURE) }];
 }
 
 /** In full, where the conditions name only the first of them. */

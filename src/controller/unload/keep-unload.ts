@@ -14,6 +14,7 @@ import type { RowView } from '../nodes/row-view.ts';
 import type { NodeFacts } from '../status/node-outcome.ts';
 import { askKindServed, type KindState } from './kind-served.ts';
 import { concernsUnload, planUnload, sameGrants, type UnloadInput, type UnloadPlan } from './plan-unload.ts';
+import { createSettling } from './settling.ts';
 import { vanishedTogether } from './vanished.ts';
 import { wantedBy, type LivingObject } from './wanted-by.ts';
 
@@ -56,6 +57,7 @@ export function createUnloadKeeper(parts: UnloadParts): UnloadKeeper {
   const { clock, logger } = parts;
   const written = new Map<string, Written>();
   const told = new Map<string, string>();
+  const settling = createSettling(() => clock.now());
   let holding = false;
 
   function forget(name: string): void {
@@ -76,13 +78,15 @@ export function createUnloadKeeper(parts: UnloadParts): UnloadKeeper {
     if (kind.kind === 'unknown') throw kind.error;
     const waits = [
       ...(plan.renewInMs === undefined ? [] : [plan.renewInMs]),
-      ...(lookAgainInMs === undefined ? [] : [lookAgainInMs]),
+      ...lookAgainInMs,
       ...(written.has(name) ? [AWAIT_OWN_WRITE_MS] : []),
     ];
     return waits.length === 0 ? undefined : { requeueAfterMs: Math.min(...waits) };
   }
 
   function planNow(name: string, kind: KindState) {
+    const objects = parts.objects();
+    const settledInMs = settling.look(objects.map(({ profile }) => profile.uid));
     const row = parts.row(name);
     if (row === undefined) {
       forget(name);
@@ -94,19 +98,23 @@ export function createUnloadKeeper(parts: UnloadParts): UnloadKeeper {
       return undefined;
     }
     const node = parts.node(name);
-    const objects = parts.objects();
     const cluster = clusterState(row, objects.length, kind);
     const plan = planUnload({
       node,
       row,
       agent: node === undefined ? { kind: 'gone' } : parts.agent(node),
       cluster,
+      settling: settledInMs > 0,
       podsNaming: (profile) => parts.podsNaming(name, profile),
       wantedBy: (problem) => (node === undefined ? undefined : wantedBy(problem, node, objects)),
       stored,
       now: clock.date().getTime(),
     });
-    return { row, plan, stored, lookAgainInMs: cluster.kind === 'sound' ? undefined : cluster.lookAgainInMs };
+    const lookAgainInMs = [
+      ...(cluster.kind === 'sound' ? [] : [cluster.lookAgainInMs]),
+      ...(settledInMs === 0 ? [] : [settledInMs]),
+    ];
+    return { row, plan, stored, lookAgainInMs };
   }
 
   function clusterState(row: RowView, objects: number, kind: KindState): ClusterState {

@@ -10,6 +10,8 @@ export interface UnloadInput {
   agent: AgentState;
   /** Whether the cluster is in a state in which anything may be removed at all; `why` is for people. */
   cluster: { kind: 'sound' } | { kind: 'unsound'; why: string };
+  /** Whether objects come or go just now: then nothing new is granted, and what was granted before stays so. */
+  settling: boolean;
   /** Keys of the pods on the node that have not ended and name the profile. */
   podsNaming(profile: string): readonly string[];
   /** Why a living object wants the profile on the node; undefined if none does. */
@@ -47,7 +49,7 @@ export function planUnload(input: UnloadInput): UnloadPlan {
   const grants = new Map<string, AppArmorNodeSpecUnload>();
   for (const problem of input.row.problems.filter(isRemovable)) {
     const { profile, revision } = problem;
-    const why = nodeFault ?? faultOfProfile(problem, input);
+    const why = nodeFault ?? faultOfProfile(problem, input) ?? faultOfTime(problem, input);
     if (why === undefined)
       grants.set(keyOfGrant(problem), { profile, revision, expires: expiry(problem, stored, now) });
     else withheld.push({ profile, why });
@@ -92,6 +94,13 @@ function faultOfProfile(problem: AppArmorNodeStatusProblem, input: UnloadInput):
   const [pod, ...others] = input.podsNaming(problem.profile);
   if (pod !== undefined) return `pod ${pod} names it${others.length === 0 ? '' : `, and ${others.length} more`}`;
   return input.wantedBy(problem);
+}
+
+/** All that vanish together should be seen to have, before the first of them is taken for the only one. */
+function faultOfTime(problem: AppArmorNodeStatusProblem, { settling, stored, now }: UnloadInput): string | undefined {
+  const key = keyOfGrant(problem);
+  const isGranted = stored.some((grant) => keyOfGrant(grant) === key && remaining(grant.expires, now) > 0);
+  return settling && !isGranted ? 'AppArmorProfiles came or went seconds ago, and others may follow' : undefined;
 }
 
 function expiry(problem: AppArmorNodeStatusProblem, stored: readonly AppArmorNodeSpecUnload[], now: number): string {

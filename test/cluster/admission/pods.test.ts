@@ -57,6 +57,7 @@ describe('the pod rule on a real API server', function () {
     cachedLabels: (name) => namespaceLabels.get(name),
     readLabels: async (name) => (await client.get<PartialObject>(NAMESPACES, { name })).metadata.labels ?? {},
     waitMs: 1000,
+    someNodeCannotEnforce: () => false,
     clock: systemClock,
   });
   async function dryRun(pod: object, namespace: TableNamespace): Promise<unknown> {
@@ -242,6 +243,7 @@ describe('the pod rule on a real API server', function () {
         cachedLabels: () => undefined,
         readLabels: () => Promise.reject(new Error('not asked')),
         waitMs: 50,
+        someNodeCannotEnforce: () => false,
         clock: systemClock,
       });
       expect(web).not.to.equal(undefined);

@@ -16,6 +16,7 @@ import {
   rowWhen,
   uniqueName,
 } from '../controller/operator.ts';
+import { createNamespace } from '../controller/pods.ts';
 import { policy, withController } from '../controller/running.ts';
 
 describe('spec.pods, from the object to the pod', function () {
@@ -28,11 +29,7 @@ describe('spec.pods, from the object to the pod', function () {
   before(async () => {
     await running.operator().createNode(node, { pool: 'spec-pods' });
     await rowWhen(running.client(), node);
-    await kubectl(['create', 'namespace', namespace]);
-    await waitFor('the ServiceAccount', { deadlineMs: 20_000 }, async () => {
-      const { code } = await controlPlane().kubectl(['get', 'sa', 'default', `--namespace=${namespace}`]);
-      return code === 0 ? true : undefined;
-    });
+    await createNamespace(namespace);
   });
 
   after(async () => {
@@ -224,12 +221,6 @@ describe('spec.pods, from the object to the pod', function () {
       { selector: {} },
       'profile a { file, }\nprofile b { file, }\n',
       /pods\.profile: the policy defines several profiles: a, b/,
-    ],
-    [
-      'restart: Evict',
-      { selector: {}, restart: 'Evict' },
-      undefined,
-      /spec\.pods.*Evict does not work in this version/,
     ],
   ];
   for (const [what, pods, text, message] of refused) {

@@ -29,7 +29,6 @@ describe('the schema of AppArmorProfile', function () {
     { title: 'a text over 512 KiB', spec: { policy: 'x'.repeat(512 * KIB + 1) }, message: /spec\.policy: Too long: may not be more than 524288/ },
     { title: 'a text over 512 KiB in bytes, not in characters', spec: { policy: 'é'.repeat(256 * KIB + 1) }, message: /together are larger than 512 KiB: split the profiles/ },
     { title: 'texts over 512 KiB together', spec: { policy: 'x'.repeat(256 * KIB), variants: [{ nodeSelector: { a: 'b' }, policy: 'x'.repeat(256 * KIB + 1) }] }, message: /together are larger than 512 KiB/ },
-    { title: 'restart: Evict, which does not work yet', spec: { policy: POLICY, pods: { selector: {}, restart: 'Evict' } }, message: /spec\.pods: Forbidden: spec\.pods\.restart: Evict does not work in this version/ },
     { title: 'pods without a selector', spec: { policy: POLICY, pods: { priority: 1 } }, message: /spec\.pods: .*at least one of selector and namespaceSelector must be given/ },
     { title: 'pods with an operator without values', spec: { policy: POLICY, pods: { selector: { matchExpressions: [{ key: 'a', operator: 'In' }] } } }, message: /spec\.pods\.selector\.matchExpressions\[0\]: .*values must be given/ },
     { title: 'pods with values for Exists', spec: { policy: POLICY, pods: { selector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] } } }, message: /matchExpressions\[0\]: .*must be absent for Exists/ },

@@ -3,6 +3,7 @@ import type { KubeClient } from '../../../src/kube/client.ts';
 import { NODES, PODS, type KubeObject, type ObjectMeta } from '../../../src/kube/resource.ts';
 import { waitFor } from '../../testbed/process.ts';
 import { kubectl, NAMESPACE } from '../api/installation.ts';
+import { controlPlane } from '../fixture.ts';
 
 interface Pod extends KubeObject {
   metadata: ObjectMeta;
@@ -36,6 +37,15 @@ export function notReadySince(time: Date): object {
 
 function readyCondition(status: string, time: Date): object {
   return { type: 'Ready', status, lastTransitionTime: time.toISOString().replace(/\.\d+Z$/, 'Z') };
+}
+
+/** A namespace in which pods can be created. */
+export async function createNamespace(name: string): Promise<void> {
+  await kubectl(['create', 'namespace', name]);
+  await waitFor(`the ServiceAccount of ${name}`, { deadlineMs: 20_000 }, async () => {
+    const { code } = await controlPlane().kubectl(['get', 'serviceaccount', 'default', `--namespace=${name}`]);
+    return code === 0 ? true : undefined;
+  });
 }
 
 /** A pod that is bound to the node and waits there for its kubelet. */

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { renameSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAgentBench, until } from './agent-bench.ts';
@@ -63,8 +64,10 @@ describe('agent: removal of what nobody wants', () => {
 
   it('keeps it while the state folder cannot be written', async () => {
     await retained();
-    await rm(join(bench.folder, 'state'), { recursive: true });
-    await writeFile(join(bench.folder, 'state'), 'a file where the folder should be');
+    await writeFile(join(bench.folder, 'file'), 'a file where the folder should be');
+    // At one moment: the agent would make anew what is gone.
+    renameSync(join(bench.folder, 'state'), join(bench.folder, 'deleted'));
+    renameSync(join(bench.folder, 'file'), join(bench.folder, 'state'));
     bench.api.putRevision(content('other'));
     await until(() => bench.api.status()?.['reason'] === 'StateFolderUnusable' && held().includes('other'));
     bench.api.grant([grant('web')]);

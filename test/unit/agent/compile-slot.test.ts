@@ -95,6 +95,46 @@ describe('agent/compile-slot', () => {
     await only.stopped();
   });
 
+  it('goes on by itself with what was offered last, and tells when it is done', async () => {
+    const only = slot();
+    only.offer([policy('a'), policy('b'), policy('gone')]);
+    only.offer([policy('a'), policy('b'), policy('c')]);
+    await settled();
+    expect(compiler.texts.map((text) => text.trim().split('\n')[0])).to.deep.equal(['#  a', '#  b', '#  c']);
+    expect([...compiled.keys()]).to.deep.equal(['a', 'b', 'c']);
+    // After the first, so that it is loaded without waiting, and at the end.
+    expect(idle).to.equal(2);
+  });
+
+  it('tells every second while it goes on', async () => {
+    const clock = createManualClock();
+    const only = slot({
+      clock,
+      compiler: {
+        compile: async (request) => {
+          await clock.sleep(400);
+          return compiler.compile(request);
+        },
+        version: async () => '',
+        fingerprint: async () => '',
+      },
+    });
+    only.offer(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => policy(name)));
+    const told: [done: number, idle: number][] = [];
+    for (let step = 0; step < 6; step++) {
+      await clock.advance(400);
+      told.push([compiled.size, idle]);
+    }
+    expect(told).to.deep.equal([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 2],
+      [5, 2],
+      [6, 3],
+    ]);
+  });
+
   it('says what did not compile, with the line', async () => {
     slot().offer([policy('web', 'BROKEN')]);
     await settled();

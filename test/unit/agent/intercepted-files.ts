@@ -11,6 +11,8 @@ export interface FileStep {
 export interface InterceptedFiles {
   /** Puts node:fs/promises back as it was, and closes what is open. */
   release(): Promise<void>;
+  /** The same once what is under way on the disk is done, and whoever waits for that stands still for ever, too. */
+  kill(): Promise<void>;
 }
 
 const OPERATIONS = ['chmod', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'] as const;
@@ -24,6 +26,18 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
   const functions: Record<string, unknown> = fs;
   const originals = new Map<string, (...args: unknown[]) => Promise<unknown>>();
   const opened = new Set<FileHandle>();
+  const underWay = new Set<Promise<unknown>>();
+  let killed = false;
+
+  const unlessKilled = async <T>(work: Promise<T>): Promise<T> => {
+    underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      underWay.delete(work);
+      if (killed) await new Promise(() => undefined);
+    }
+  };
 
   const wrapHandle = (handle: FileHandle, path: string): FileHandle => {
     opened.add(handle);
@@ -31,9 +45,9 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
     const close = handle.close.bind(handle);
     handle.writeFile = async (data, ...rest) => {
       const bytes = Buffer.from(data as string | Buffer);
-      await handle.write(bytes.subarray(0, bytes.length / 2));
+      await unlessKilled(handle.write(bytes.subarray(0, bytes.length / 2)));
       await before({ operation: 'write', path });
-      await writeFile(bytes.subarray(bytes.length / 2), ...rest);
+      await unlessKilled(writeFile(bytes.subarray(bytes.length / 2), ...rest));
     };
     // Nothing here outlives a power cut, and a busy disk takes a second for it.
     handle.sync = () => before({ operation: 'sync', path });
@@ -50,17 +64,24 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
     functions[operation] = async (...args: unknown[]): Promise<unknown> => {
       const path = String(args[0]);
       if (!path.startsWith(folder)) return original(...args);
+      if (killed) await new Promise(() => undefined);
       await before({ operation, path });
-      const result = await original(...args);
-      return operation === 'open' ? wrapHandle(result as FileHandle, path) : result;
+      const done = original(...args);
+      return unlessKilled(operation === 'open' ? done.then((file) => wrapHandle(file as FileHandle, path)) : done);
     };
   }
   syncBuiltinESMExports();
+  const release = async (): Promise<void> => {
+    for (const [operation, original] of originals) functions[operation] = original;
+    syncBuiltinESMExports();
+    for (const handle of opened) await handle.close();
+  };
   return {
-    async release() {
-      for (const [operation, original] of originals) functions[operation] = original;
-      syncBuiltinESMExports();
-      for (const handle of opened) await handle.close();
+    release,
+    async kill() {
+      killed = true;
+      await Promise.allSettled(underWay);
+      await release();
     },
   };
 }

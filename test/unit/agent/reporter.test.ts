@@ -78,16 +78,57 @@ describe('agent/reporter', () => {
     expect(patches).to.deep.equal([]);
   });
 
-  it('folds a burst, and writes at most once a second', async () => {
+  it('folds what comes together, and what follows closely', async () => {
     see(undefined);
     for (let count = 0; count < 10; count++) reporter.offer(status(count));
     await clock.advance(200);
     expect(patches).to.have.length(1);
     reporter.offer(status(11));
-    await clock.advance(900);
+    await clock.advance(1_900);
     expect(patches).to.have.length(1);
     await clock.advance(100);
     expect(patches).to.deep.equal([{ status: status(9) }, { status: { loadedCount: 11 } }]);
+  });
+
+  it('tells of a long burst at once, after 10 s, after 20 s more, and when it is over', async () => {
+    see(undefined);
+    const times: number[] = [];
+    const start = clock.now();
+    for (let change = 0; change < 70; change++) {
+      const before = patches.length;
+      reporter.offer(status(change));
+      await clock.advance(500);
+      if (patches.length > before) times.push(clock.now() - start);
+    }
+    expect(times).to.deep.equal([500, 10_500, 30_500]);
+    await clock.advance(1_500);
+    expect(patches).to.have.length(4);
+    expect(patches[3]).to.have.nested.property('status.loadedCount', 69);
+    await clock.advance(60_000);
+    expect(patches).to.have.length(4);
+  });
+
+  it('tells of the first problem at once, also in a burst', async () => {
+    see(undefined);
+    reporter.offer(status(1));
+    await clock.advance(1_500);
+    for (const problemCount of [0, 1, 2]) {
+      reporter.offer({ ...status(2), problemCount });
+      await clock.advance(problemCount === 1 ? 200 : 100);
+    }
+    expect(patches.slice(1)).to.deep.equal([{ status: { loadedCount: 2, problemCount: 1 } }]);
+    await clock.advance(2_000);
+    expect(patches).to.have.length(3);
+  });
+
+  it('tells of a change of its own within 200 ms, also soon after another', async () => {
+    see(undefined);
+    for (const count of [1, 2, 3]) {
+      reporter.offer(status(count));
+      await clock.advance(200);
+      expect(patches).to.have.length(count);
+      await clock.advance(4_800);
+    }
   });
 
   it('puts right what somebody else wrote', async () => {

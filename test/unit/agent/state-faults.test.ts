@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInMemoryKernel } from '../kernel/in-memory-kernel.ts';
@@ -105,23 +105,26 @@ describe('agent whose state folder is deleted while it runs', () => {
     return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name);
   };
 
+  /** At one moment: the agent would make anew what is gone while the rest is still being deleted. */
+  const deleteState = (): Promise<void> => rename(join(bench.folder, 'state'), join(bench.folder, 'deleted'));
+
   it('makes it anew, and says so, without a write to the kernel', async () => {
     const before = (await files()).toSorted();
-    await rm(join(bench.folder, 'state'), { recursive: true });
+    await deleteState();
     await until(async () => (await files()).toSorted().join() === before.join());
     await until(() => bench.api.status()?.['reason'] === 'StateFolderLost');
     expect([bench.kernel.writes.length, bench.problems()]).to.deep.equal([1, []]);
   });
 
   it('puts right what is unloaded in that moment', async () => {
-    await rm(join(bench.folder, 'state'), { recursive: true });
+    await deleteState();
     await bench.kernel.remove('web');
     await until(() => bench.kernel.held.has('web'));
     await until(() => bench.problems().length === 0 && bench.loaded()['web'] !== undefined);
   });
 
   it('notices it although it was written to since', async () => {
-    await rm(join(bench.folder, 'state'), { recursive: true });
+    await deleteState();
     bench.api.putRevision(content('other'));
     await until(() => bench.loaded()['other'] !== undefined);
     await until(async () => (await files()).length === 6);
@@ -129,8 +132,9 @@ describe('agent whose state folder is deleted while it runs', () => {
   });
 
   it('writes what it could not, once it can, without another change', async () => {
-    await rm(join(bench.folder, 'state'), { recursive: true });
-    await writeFile(join(bench.folder, 'state'), 'a file where the folder should be');
+    await writeFile(join(bench.folder, 'file'), 'a file where the folder should be');
+    await deleteState();
+    await rename(join(bench.folder, 'file'), join(bench.folder, 'state'));
     bench.api.putRevision(content('other'));
     await until(() => bench.api.status()?.['reason'] === 'StateFolderUnusable');
     await rm(join(bench.folder, 'state'));

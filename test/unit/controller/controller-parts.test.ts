@@ -21,9 +21,10 @@ describe('createControllerMetrics', () => {
     metrics.reconciled('status', 'error');
     expect(await samples(registry)).to.include('apparmor_controller_leader 0');
     const ready = { type: 'Ready', status: 'True', reason: 'Loaded', message: '', lastTransitionTime: '' } as const;
+    const pods = { matched: 5, confined: 2, complaining: 0, pendingRestart: 1, skipped: 2 };
     metrics.leading({
       queues: () => [{ concern: 'status', size: 3 }],
-      profiles: () => [profileView(), profileView({ status: { conditions: [ready] } })],
+      profiles: () => [profileView(), profileView({ status: { conditions: [ready], pods } })],
       nodes: () => [
         loadedOn('a'),
         loadedOn('b'),
@@ -38,6 +39,10 @@ describe('createControllerMetrics', () => {
       'apparmor_controller_queue_size{concern="status"} 3',
       'apparmor_controller_profiles{ready="Unknown",reason=""} 1',
       'apparmor_controller_profiles{ready="True",reason="Loaded"} 1',
+      'apparmor_controller_pods{state="confined"} 2',
+      'apparmor_controller_pods{state="complaining"} 0',
+      'apparmor_controller_pods{state="pendingRestart"} 1',
+      'apparmor_controller_pods{state="skipped"} 2',
       'apparmor_controller_nodes{state="enforcing",reason=""} 2',
       'apparmor_controller_nodes{state="unsupported",reason="AppArmorDisabled"} 1',
       'apparmor_controller_nodes{state="unreachable",reason="NodeNotReady"} 1',
@@ -101,6 +106,7 @@ describe('startQueues', () => {
         },
         reviews: () => Promise.resolve(),
         proofs: () => Promise.resolve(),
+        evictions: () => Promise.resolve(),
         slowReviews: () => Promise.resolve(),
         nodes: () => Promise.resolve(),
         daemonset: () => Promise.resolve(),
@@ -129,6 +135,7 @@ describe('startQueues', () => {
         'nodes',
         'daemonset',
         'status',
+        'evictions',
         'unloads',
         'certificate',
         'webhooks',

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { listenersOf } from '../../../src/controller/listeners.ts';
-import { nodeView, profileView, revisionView, rowView } from './objects.ts';
+import { nodeView, podView, profileView, revisionView, rowView } from './objects.ts';
 
 /** What a change makes to be looked at: `status web`, `every status`, `forget web`, … */
 function after(change: (on: ReturnType<typeof listenersOf>) => void): string[] {
@@ -17,6 +17,7 @@ function after(change: (on: ReturnType<typeof listenersOf>) => void): string[] {
         podChanged: (key) => void looked.push(`presence ${key}`),
         nodeGone: (name) => void looked.push(`gone ${name}`),
       },
+      matchedPods: { podChanged: (key) => void looked.push(`matched ${key}`) },
       podIndex: { changed: (key) => void looked.push(`pod index ${key}`) },
       announce: ({ name }, { reason, note }) => void looked.push(`${reason} ${name}: ${note.slice(0, 14)}`),
       profiles: () => profiles,
@@ -32,8 +33,10 @@ function after(change: (on: ReturnType<typeof listenersOf>) => void): string[] {
 describe('listenersOf', () => {
   const profile = profileView();
   const sharing = profileView({ verdict: { kind: 'accepted', hash: 'x', profiles: ['web', 'shared'] } });
-  const agent = { nodeName: 'a', ready: true, notReadySince: 0 };
-  const pod = { nodeName: 'a', profiles: ['web'] };
+  const agent = { nodeName: 'a', ready: true, notReadySince: 0, backsOff: false };
+  const pod = podView({
+    spec: { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'web' } } },
+  });
   const drift = { object: 'web', profile: 'web', what: 'Unloaded', time: '2030-01-01T00:00:00Z' } as const;
   const unwanted = {
     object: 'gone',
@@ -100,6 +103,11 @@ describe('listenersOf', () => {
     ],
     ['a new row', (on) => on.rows('a', rowView(), undefined), ['nodes a', 'every status']],
     ['a profile loaded', (on) => on.rows('a', rowView({ loaded: { web: 'x' } }), rowView()), ['nodes a', 'status web']],
+    [
+      'a profile that was lost and is back',
+      (on) => on.rows('a', rowView({ loadedSince: { web: 't' } }), rowView()),
+      ['nodes a', 'status web'],
+    ],
     ['a stranger loaded', (on) => on.rows('a', rowView({ loaded: { x: 'x' } }), rowView()), ['nodes a']],
     [
       'a problem of an object that is refused by now',
@@ -128,13 +136,15 @@ describe('listenersOf', () => {
     ['an agent', (on) => on.agentPods('o/p', agent, undefined), ['presence o/p', 'nodes a', 'unloads a']],
     ['an agent that is gone', (on) => on.agentPods('o/p', undefined, agent), ['presence o/p', 'nodes a', 'unloads a']],
     ['no agent', (on) => on.agentPods('o/p', undefined, undefined), ['presence o/p']],
-    ['a pod', (on) => on.pods('o/p', pod, undefined), ['pod index o/p', 'unloads a']],
-    ['a pod that is gone', (on) => on.pods('o/p', undefined, pod), ['pod index o/p', 'unloads a']],
+    ['a pod', (on) => on.pods('o/p', pod, undefined), ['pod index o/p', 'matched o/p', 'unloads a']],
+    ['a pod that is gone', (on) => on.pods('o/p', undefined, pod), ['pod index o/p', 'matched o/p', 'unloads a']],
     [
       'a pod of the same name elsewhere',
       (on) => on.pods('o/p', { ...pod, nodeName: 'b' }, pod),
-      ['pod index o/p', 'unloads b', 'unloads a'],
+      ['pod index o/p', 'matched o/p', 'unloads b', 'unloads a'],
     ],
+    ['a pod that names no profile', (on) => on.pods('o/p', podView(), undefined), ['pod index o/p', 'matched o/p']],
+    ['a pod that is Ready', (on) => on.pods('o/p', { ...pod, ready: true }, pod), ['pod index o/p', 'matched o/p']],
     ['the DaemonSet', (on) => on.daemonSets('o/d', undefined, undefined), ['daemonset ']],
   ] as [string, (on: ReturnType<typeof listenersOf>) => void, string[]][]) {
     it(title, () => expect(after(change)).to.deep.equal(expected));

@@ -2,6 +2,7 @@ import type { AppArmorProfile, AppArmorProfileSpec } from '../../../src/api/gene
 import type { AgentState } from '../../../src/controller/nodes/agent-presence.ts';
 import type { NodeView } from '../../../src/controller/nodes/node-view.ts';
 import type { RowView } from '../../../src/controller/nodes/row-view.ts';
+import { createPodViewer, type KubePod, type PodView } from '../../../src/controller/pods/pod-view.ts';
 import type { ProfileView } from '../../../src/controller/profiles/profile-view.ts';
 import type { RevisionView } from '../../../src/controller/revisions/revision-view.ts';
 import type { NodeFacts } from '../../../src/controller/status/node-outcome.ts';
@@ -35,6 +36,7 @@ export function profileView(change: Partial<ProfileView> = {}): ProfileView {
     creationTimestamp: '2030-01-01T00:00:00Z',
     deleting: false,
     nodeSelector: {},
+    evicts: false,
     verdict: { kind: 'accepted', hash: HASH, profiles: ['web'] },
     ...change,
   };
@@ -54,13 +56,24 @@ export function revisionView(change: Partial<RevisionView> = {}): RevisionView {
     owners: [{ apiVersion: 'apparmor-operator.dev/v1alpha1', kind: 'AppArmorProfile', name: 'web', uid: 'uid-web' }],
     profiles: ['web'],
     mode: 'Enforce',
+    unenforced: [],
     nodeSelector: {},
     ...change,
   };
 }
 
 export function nodeView(change: Partial<NodeView> = {}): NodeView {
-  return { name: 'a', uid: 'uid-a', createdAt: 0, labels: {}, bootID: 'boot', ready: true, virtual: false, ...change };
+  return {
+    name: 'a',
+    uid: 'uid-a',
+    createdAt: 0,
+    labels: {},
+    bootID: 'boot',
+    ready: true,
+    virtual: false,
+    crio: false,
+    ...change,
+  };
 }
 
 export function rowView(change: Partial<RowView> = {}): RowView {
@@ -74,12 +87,37 @@ export function rowView(change: Partial<RowView> = {}): RowView {
     reason: '',
     message: '',
     loaded: {},
+    loadedSince: {},
     problems: [],
     drift: [],
     unload: [],
     ...change,
   };
 }
+
+/** A pod `shop/web-1` of a ReplicaSet on node `a`, with one container `web` that runs; `given` in the form of the API. */
+export function podView(given: KubePod = {}): PodView {
+  const view = createPodViewer()({
+    ...given,
+    metadata: {
+      name: 'web-1',
+      namespace: 'shop',
+      uid: 'uid-web-1',
+      ownerReferences: [{ kind: 'ReplicaSet', name: 'web', uid: 'uid-rs', controller: true }],
+      ...given.metadata,
+    },
+    spec: { nodeName: 'a', containers: [{ name: 'web' }], ...given.spec },
+    status: {
+      phase: 'Running',
+      containerStatuses: [{ name: 'web', state: { running: { startedAt: STARTED } } }],
+      ...given.status,
+    },
+  });
+  if (view === undefined) throw new Error('not a pod that is looked at');
+  return view;
+}
+
+export const STARTED = '2030-01-01T00:10:00Z';
 
 /** A node that enforces, with a Ready agent; `row` false: it has none. */
 export function nodeFacts(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { bundle, packagesIn } from '../../../scripts/bundle.ts';
-import { checkElfMachine, ElfError, elfMachine } from '../../../scripts/elf.ts';
+import { checkElfMachine, ElfError, elfMachine, readElfMachine } from '../../../scripts/elf.ts';
 import { placeNode } from '../../../scripts/node-binary.ts';
 
 let folder = '';
@@ -23,6 +23,19 @@ describe('the ELF check', () => {
     expect(elfMachine(amd64, 'node')).to.equal(62);
     expect(elfMachine(elfHeader({ machine: 183 }), 'node')).to.equal(183);
   });
+
+  const files: { title: string; bytes: Buffer; machine: number | undefined }[] = [
+    { title: 'an ELF file', bytes: elfHeader({ machine: 183 }), machine: 183 },
+    { title: 'a script', bytes: Buffer.from('#!/usr/bin/env node\nprocess.exit()'), machine: undefined },
+    { title: 'an empty file', bytes: Buffer.alloc(0), machine: undefined },
+  ];
+  for (const { title, bytes, machine } of files) {
+    it(`reads the machine of ${title}: ${machine ?? 'none'}`, async () => {
+      const file = join(folder, 'file');
+      await writeFile(file, bytes);
+      expect(await readElfMachine(file)).to.equal(machine);
+    });
+  }
 
   const others: { title: string; bytes: Buffer; message: RegExp }[] = [
     { title: 'a binary for another machine', bytes: amd64, message: /is for amd64, not for arm64/ },

@@ -53,6 +53,19 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(role.rules[0]).to.deep.include({ apiGroups: [API_GROUP], resources: [APPARMOR_PROFILE.plural] });
   });
 
+  it('the controller’s ServiceAccount, also in the admission policy, and the label that it allows', async () => {
+    const account = (await manifest('rbac/controller.yaml', 'ServiceAccount')).metadata.name;
+    const policy = await readFile(join(ROOT, 'manifests/rbac/controller-node-label.yaml'), 'utf8');
+    expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${account}"`);
+    expect(policy).to.contain(`"${LABEL.enforcing}"`);
+    const evict = (await manifest('evict/clusterrole.yaml', 'ClusterRole')) as Role;
+    expect(evict.rules).to.deep.equal([{ apiGroups: [''], resources: ['pods/eviction'], verbs: ['create'] }]);
+    const binding = await manifest('evict/clusterrole.yaml', 'ClusterRoleBinding');
+    expect(binding).to.deep.include({
+      subjects: [{ kind: 'ServiceAccount', name: account, namespace: DEFAULT_NAMESPACE }],
+    });
+  });
+
   it('the objects that the controller may write', async () => {
     const { rules } = (await manifest('rbac/controller.yaml', 'Role')) as Role;
     const limited = rules.filter(({ resourceNames }) => resourceNames !== undefined);

@@ -119,18 +119,20 @@ describe('readParserMessages', () => {
   it('reads what the features lack, as 4.1 says it: with the line of the profile', () => {
     const stderr =
       `Warning from profile a (${FILE}): userns rules not enforced\n` +
+      `Warning from profile a (${FILE}): mount rules not enforce\n` +
       `Warning from profile b c (${FILE}): extended network unix socket rules not enforced\n` +
       `Warning from ${FILE} (${FILE} line 12): profile a network rules not enforced\n` +
       `Warning from profile from//an-include (${FILE}): mqueue rules not enforced\n` +
-      `Warning from profile a (${FILE}): downgraded extended network unix socket rule to generic network rule\n`;
+      `Warning from profile a (${FILE}): downgrading extended network unix socket rule to generic network rule\n`;
     expect(read(stderr, TEXT)).to.deep.equal({
       errors: [],
       warnings: [
         { message: 'userns rules not enforced', line: 2 },
+        { message: 'mount rules not enforce', line: 2 },
         { message: 'extended network unix socket rules not enforced', line: 9 },
         { message: 'network rules not enforced', line: 2 },
         { message: 'mqueue rules not enforced' },
-        { message: 'downgraded extended network unix socket rule to generic network rule', line: 2 },
+        { message: 'downgrading extended network unix socket rule to generic network rule', line: 2 },
       ],
     });
   });

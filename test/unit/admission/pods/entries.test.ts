@@ -156,10 +156,9 @@ describe('entries of webhook configurations', () => {
     const { configurations, leftOut } = configure(groups);
     expect(configurations.flatMap(({ webhooks }) => webhooks).length + leftOut.length).to.equal(1200);
     expect(leftOut).not.to.deep.equal([]);
+    const out = new Set(leftOut.map(({ id }) => id));
     for (const left of leftOut) {
-      const inside = groups.filter(
-        ({ id }) => id.startsWith(left.id.slice(0, 1)) && !leftOut.some((out) => out.id === id),
-      );
+      const inside = groups.filter(({ id }) => id.startsWith(left.id.slice(0, 1)) && !out.has(id));
       expect(Math.max(...inside.map(age))).to.be.below(age(left));
     }
     for (const configuration of configurations) expect(JSON.stringify(configuration).length).to.be.below(1_000_000);

@@ -48,6 +48,7 @@ function handlerOf(rules: readonly PodRule[], change: Partial<PodHandlerParts> =
       return Promise.resolve({ team: 'a' });
     },
     waitMs: 20,
+    someNodeCannotEnforce: () => false,
     clock: systemClock,
     ...change,
   });
@@ -112,6 +113,20 @@ describe('the pod handler', () => {
     expect(!answer.allowed && answer.message).to.match(/ask who runs the apparmor-operator/);
   });
 
+  it('keeps the pod on nodes that can enforce, once it knows that some cannot', async () => {
+    let mixed: boolean | undefined;
+    const { call } = handlerOf([WEB], { someNodeCannotEnforce: () => mixed });
+    expect(await call()).to.deep.include({ allowed: false, code: 503 });
+    mixed = false;
+    expect(profiles(await call())).to.deep.equal(confinedByWeb);
+    mixed = true;
+    const [field, affinity] = profiles(await call());
+    expect([field]).to.deep.equal(confinedByWeb);
+    expect(JSON.stringify(affinity)).to.contain(
+      '"key":"apparmor-operator.dev/enforcing","operator":"In","values":["true"]',
+    );
+  });
+
   it('waits for its watch instead, if that comes in time', async () => {
     const { call, book } = handlerOf([], { waitMs: 60_000 });
     const answer = call();
@@ -127,6 +142,7 @@ describe('the pod handler', () => {
       cachedLabels: () => ({}),
       readLabels: () => Promise.resolve({}),
       waitMs: 60_000,
+      someNodeCannotEnforce: () => false,
       clock: systemClock,
     });
     expect(await handle(request(), AbortSignal.abort(), PATH)).to.include({ allowed: false });

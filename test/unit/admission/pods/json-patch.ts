@@ -13,7 +13,9 @@ export function applyPatch(document: object, operations: readonly JsonPatchOpera
     let parent: unknown = copy;
     for (const token of tokens) parent = (parent as Record<string, unknown>)[token];
     if (typeof parent !== 'object' || parent === null || last === undefined) throw new Error(`no ${operation.path}`);
-    (parent as Record<string, unknown>)[last] = structuredClone(operation.value);
+    const value = structuredClone(operation.value);
+    if (Array.isArray(parent) && last === '-') parent.push(value);
+    else (parent as Record<string, unknown>)[last] = value;
   }
   return copy;
 }

@@ -46,6 +46,13 @@ describe('the rule on a revision', () => {
     expect(ruleOnRevision(revision(publishedRuleText(wanted, 'spoilt', 9)))).to.include({ since: 9 });
   });
 
+  it('is another rule where its nodes are others', () => {
+    const first = publishedRuleText(wanted, undefined, 7);
+    const moved = publishedRuleText({ ...wanted, nodeSelector: { pool: 'a' } }, first, 8);
+    expect(ruleOnRevision(revision(moved))).to.deep.include({ since: 8, nodeSelector: { pool: 'a' } });
+    expect(ruleOnRevision(revision(moved.replace('{"pool":"a"}', '"a"')))).to.equal(undefined);
+  });
+
   it('is none where a part is missing or not ours', () => {
     const text = publishedRuleText(wanted, undefined, 7);
     expect(ruleOnRevision({})).to.equal(undefined);

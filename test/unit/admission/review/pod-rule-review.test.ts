@@ -8,6 +8,10 @@ function review(pods: AppArmorProfileSpecPods | undefined, profiles: readonly st
   return reviewPodRule(profileObject(pods === undefined ? {} : { pods }), profiles);
 }
 
+function reviewNodes(nodeSelector: Record<string, string>) {
+  return reviewPodRule(profileObject({ pods: { selector: {} }, nodeSelector }), ['web']);
+}
+
 const large = Array.from({ length: 300 }, (_, index) => `${index}`.padStart(63, 'v'));
 
 describe('the review of spec.pods', () => {
@@ -42,6 +46,17 @@ describe('the review of spec.pods', () => {
     });
   });
 
+  it('takes the object’s nodes into the rule, as far as they can be labels', () => {
+    expect(reviewNodes({ pool: 'a' }).rule).to.deep.include({ nodeSelector: { pool: 'a' } });
+    expect(reviewNodes({}).rule).not.to.have.property('nodeSelector');
+    // What the CRD's pattern lets pass.
+    const { rule, findings } = reviewNodes({ 'a..b/c': 'd' });
+    expect(rule).to.equal(undefined);
+    expect(findings.map(({ field, rule: id }) => `${field}: ${id}`)).to.deep.equal([
+      'nodeSelector["a..b/c"]: pods-selector-invalid',
+    ]);
+  });
+
   const refused: [what: string, pods: AppArmorProfileSpecPods, profiles: readonly string[], found: string[]][] = [
     ['no selector', {}, ['web'], ['pods: pods-selector-missing']],
     [
@@ -64,7 +79,6 @@ describe('the review of spec.pods', () => {
     ['none of several', { selector: {} }, ['a', 'b'], ['pods.profile: pods-profile-unknown']],
     ['no profile at all', { selector: {}, profile: 'x' }, [], ['pods.profile: pods-profile-unknown']],
     ['no profile, none named', { selector: {} }, [], ['pods.profile: pods-profile-unknown']],
-    ['Evict', { selector: {}, restart: 'Evict' }, ['web'], ['pods.restart: pods-evict-not-supported']],
   ];
   for (const [what, pods, profiles, found] of refused) {
     it(`refuses ${what}`, () => {

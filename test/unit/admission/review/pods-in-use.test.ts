@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { countPodsUsing } from '../../../../src/admission/review/pods-in-use.ts';
-import { viewPod, type KubePod } from '../../../../src/controller/pods/pod-view.ts';
+import { namedProfiles, type KubePod } from '../../../../src/controller/pods/pod-view.ts';
 import { going } from '../../controller/fake-client.ts';
 import { createManualClock, settled } from '../../kube/manual-clock.ts';
 import { createScriptedTransport } from '../../kube/scripted-transport.ts';
@@ -33,7 +33,7 @@ function world() {
   const transport = createScriptedTransport();
   const clock = createManualClock();
   const count = (profiles: string[], signal = going) =>
-    countPodsUsing<KubePod>(profiles, { transport, clock, named: (one) => viewPod(one)?.profiles ?? [] }, signal);
+    countPodsUsing<KubePod>(profiles, { transport, clock, named: namedProfiles }, signal);
   return { transport, clock, count };
 }
 
@@ -46,8 +46,8 @@ describe('countPodsUsing', () => {
     );
     expect(await count(['web', 'second'])).to.deep.equal({ pods: 4, complete: true });
     expect(transport.requests.map(({ query }) => query?.['fieldSelector'])).to.deep.equal([
-      'status.phase!=Succeeded,status.phase!=Failed',
-      'status.phase!=Succeeded,status.phase!=Failed',
+      'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed',
+      'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed',
     ]);
   });
 

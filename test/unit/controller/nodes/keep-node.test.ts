@@ -21,11 +21,13 @@ function world(answers: Answers, change: { node?: NodeView; row?: RowView } = {}
     row: change.row,
     agent: { kind: 'ready' } as AgentState,
     told: 0,
+    nowMs: 0,
   };
   const client = fakeClient(answers);
   const keeper = createNodeKeeper({
     client,
     logger: fakeLogger(),
+    now: () => state.nowMs,
     node: () => state.node,
     row: () => state.row,
     agent: () => state.agent,
@@ -78,7 +80,8 @@ describe('createNodeKeeper', () => {
   }
 
   it('tells when a node’s agent counts differently, and looks again when its grace ends', async () => {
-    const { keep, state } = world({}, { row: rowView() });
+    const node = nodeView({ labels: { 'apparmor-operator.dev/enforcing': 'true' } });
+    const { keep, state } = world({ mergePatch: () => ({}) }, { node, row: rowView() });
     expect(await keep()).to.equal(undefined);
     state.agent = { kind: 'grace', endsInMs: 500 };
     expect(await keep()).to.deep.equal({ requeueAfterMs: 500 });
@@ -100,5 +103,21 @@ describe('createNodeKeeper', () => {
     state.node = nodeView();
     await keep();
     expect(state.told).to.equal(5);
+  });
+
+  it('labels the node by its row, and looks again at what comes due first', async () => {
+    const { keep, state, client } = world({ mergePatch: () => ({}) }, { row: rowView({ enforcing: false }) });
+    expect(await keep()).to.equal(undefined);
+    expect(client.bodies).to.deep.equal([
+      { metadata: { uid: 'uid-a', labels: { 'apparmor-operator.dev/enforcing': 'false' } } },
+    ]);
+    // Somebody has taken it away again.
+    state.agent = { kind: 'grace', endsInMs: 100_000 };
+    expect(await keep()).to.deep.equal({ requeueAfterMs: 250 });
+    state.agent = { kind: 'grace', endsInMs: 100 };
+    expect(await keep()).to.deep.equal({ requeueAfterMs: 100 });
+    state.nowMs += 250;
+    await keep();
+    expect(client.calls).to.have.length(2);
   });
 });

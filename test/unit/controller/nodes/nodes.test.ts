@@ -24,8 +24,19 @@ describe('viewNode', () => {
       bootID: 'boot',
       ready: true,
       virtual: false,
+      crio: false,
     });
   });
+
+  for (const [containerRuntimeVersion, crio] of [
+    ['cri-o://1.31.0', true],
+    ['containerd://2.1.0', false],
+  ] as const) {
+    it(`${containerRuntimeVersion} is ${crio ? '' : 'not '}CRI-O`, () => {
+      const nodeInfo = { bootID: 'boot', containerRuntimeVersion };
+      expect(viewNode({ metadata: meta(), status: { nodeInfo } })?.crio).to.equal(crio);
+    });
+  }
 
   for (const [title, metadata, status, expected] of [
     ['windows by label', { labels: { 'kubernetes.io/os': 'windows' } }, {}, undefined],
@@ -52,6 +63,7 @@ describe('sameNode', () => {
     [{ bootID: 'x' }, false],
     [{ ready: false }, false],
     [{ virtual: true }, false],
+    [{ crio: true }, false],
     [{ labels: { b: '1' } }, false],
     [{ labels: { a: '2' } }, false],
     [{ labels: { a: '1', b: '1' } }, false],
@@ -91,6 +103,7 @@ describe('viewRow', () => {
       reason: '',
       message: '',
       loaded: {},
+      loadedSince: {},
       problems: [],
       drift: [],
       unload: [],
@@ -117,6 +130,14 @@ describe('changedNames', () => {
     ['loaded', rowView({ loaded: { p: '1', q: '1' } }), rowView({ loaded: { q: '1' } }), ['p']],
     ['another revision', rowView({ loaded: { p: '2' } }), rowView({ loaded: { p: '1' } }), ['p']],
     ['unloaded', rowView(), rowView({ loaded: { p: '1' } }), ['p']],
+    ['put back', rowView({ loadedSince: { p: 't' } }), rowView(), ['p']],
+    [
+      'put back again',
+      rowView({ loadedSince: { p: 'u', q: 't' } }),
+      rowView({ loadedSince: { p: 't', q: 't' } }),
+      ['p'],
+    ],
+    ['put back and since forgotten', rowView(), rowView({ loadedSince: { p: 't' } }), []],
     ['a problem', rowView({ problems: [problem] }), rowView(), ['web']],
     ['a problem that is solved', rowView(), rowView({ problems: [problem] }), ['web']],
     ['a problem that stays', rowView({ problems: [problem] }), rowView({ problems: [{ ...problem }] }), []],
@@ -134,6 +155,9 @@ const pod = (status: AgentPod['status'], metadata = {}): AgentPod => ({
   spec: { nodeName: 'a' },
   ...(status === undefined ? {} : { status }),
 });
+
+const waits = (reason: string, message: string) =>
+  viewAgentPod(pod({ containerStatuses: [{ state: { waiting: { reason, message } } }] }));
 
 describe('viewAgentPod', () => {
   const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2030-01-01T00:05:00Z' };
@@ -169,9 +193,10 @@ describe('viewAgentPod', () => {
   }
 
   it('sameAgentPod ignores when it stopped being ready', () => {
-    const view = { nodeName: 'a', ready: true, notReadySince: 1 };
+    const view = { nodeName: 'a', ready: true, notReadySince: 1, backsOff: false };
     expect(sameAgentPod(view, { ...view, notReadySince: 2 })).to.equal(true);
     expect(sameAgentPod(view, { ...view, ready: false })).to.equal(false);
+    expect(sameAgentPod(view, { ...view, backsOff: true })).to.equal(false);
   });
 });
 
@@ -182,6 +207,7 @@ describe('agentState', () => {
     nodeName: 'a',
     ready: false,
     notReadySince: now - minutesAgo * minute,
+    backsOff: false,
     ...more,
   });
   const base = { pods: [], node: { createdAt: 0 }, missingSince: undefined, watchingSince: 0, now };
@@ -213,7 +239,7 @@ describe('createAgentPresence', () => {
     let now = 1_000_000;
     const presence = createAgentPresence(() => now);
     const node = nodeView();
-    const ready = { nodeName: 'a', ready: true, notReadySince: 0 };
+    const ready = { nodeName: 'a', ready: true, notReadySince: 0, backsOff: false };
     const notReady = { ...ready, ready: false };
     expect(presence.of(node)).to.deep.equal({ kind: 'grace', endsInMs: AGENT_GRACE_MS });
     presence.podChanged('ns/p1', ready, undefined);
@@ -233,5 +259,24 @@ describe('createAgentPresence', () => {
     presence.nodeGone('a');
     expect(presence.of(nodeView({ createdAt: now })).kind).to.equal('gone');
     presence.podChanged('ns/none', undefined, undefined);
+  });
+
+  it('a node lacks securityfs while the kubelet backs off after it said so, and until the container runs', () => {
+    const presence = createAgentPresence(() => 1_000_000);
+    const node = nodeView();
+    const backOff = waits('CrashLoopBackOff', 'back-off 40s restarting failed container=agent');
+    const states = [
+      backOff,
+      waits('CreateContainerError', 'failed to mkdir "/sys/kernel/security": operation not permitted'),
+      backOff,
+      backOff,
+      waits('CreateContainerError', 'no space left on device'),
+      backOff,
+    ].map((view) => {
+      presence.podChanged('ns/p', view, undefined);
+      return presence.of(node).kind;
+    });
+    const missing = 'securityfsMissing';
+    expect(states).to.deep.equal(['grace', missing, missing, missing, 'grace', 'grace']);
   });
 });

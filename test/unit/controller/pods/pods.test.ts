@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { createPodIndex } from '../../../../src/controller/pods/pod-index.ts';
-import { samePod, viewPod, type KubePod, type PodView } from '../../../../src/controller/pods/pod-view.ts';
+import {
+  createPodViewer,
+  namedProfiles,
+  samePod,
+  type KubePod,
+  type PodView,
+} from '../../../../src/controller/pods/pod-view.ts';
+import { podView, STARTED } from '../objects.ts';
 
 const localhost = (localhostProfile: string) => ({ appArmorProfile: { type: 'Localhost', localhostProfile } });
 const contained = (name: string) => [{ securityContext: localhost(name) }, {}];
@@ -17,7 +24,7 @@ const annotated = (value: string, container = 'web') => ({
   annotations: { [`container.apparmor.security.beta.kubernetes.io/${container}`]: value },
 });
 
-describe('viewPod', () => {
+describe('namedProfiles', () => {
   for (const [title, given, profiles] of [
     ['named by the pod', pod({ securityContext: localhost('p') }), ['p']],
     ['by a container', pod({ containers: contained('p') }), ['p']],
@@ -35,45 +42,127 @@ describe('viewPod', () => {
     ],
     ['while it waits', pod({ containers: contained('p') }, { phase: 'Pending' }), ['p']],
     ['while nobody knows how it is', pod({ containers: contained('p') }, { phase: 'Unknown' }), ['p']],
-    ['none', pod({ containers: [{}] }), undefined],
-    [
-      'another type',
-      pod({ containers: [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }] }),
-      undefined,
-    ],
-    ['an annotation of another value', pod({}, annotated('runtime/default')), undefined],
-    ['another annotation', pod({}, { annotations: { other: 'localhost/p' } }), undefined],
-    ['on no node', pod({ nodeName: '', containers: contained('p') }), undefined],
-    ['done', pod({ containers: contained('p') }, { phase: 'Succeeded' }), undefined],
-    ['failed', pod({ containers: contained('p') }, { phase: 'Failed' }), undefined],
-    ['nothing known', { metadata: {} }, undefined],
+    ['none', pod({ containers: [{}] }), []],
+    ['another type', pod({ containers: [{ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }] }), []],
+    ['an annotation of another value', pod({}, annotated('runtime/default')), []],
+    ['another annotation', pod({}, { annotations: { other: 'localhost/p' } }), []],
+    ['nothing known', {}, []],
   ] as const) {
-    it(title, () => {
-      expect(viewPod(given)).to.deep.equal(profiles === undefined ? undefined : { nodeName: 'a', profiles });
+    it(title, () => expect(namedProfiles(given)).to.deep.equal(profiles));
+  }
+});
+
+const running = (startedAt?: string) => ({ running: startedAt === undefined ? {} : { startedAt } });
+
+describe('createPodViewer', () => {
+  const named = [{ name: 'web', ...contained('p')[0] }];
+  for (const [title, spec, phase, kept] of [
+    ['waits on its node', {}, 'Pending', true],
+    ['runs', {}, 'Running', true],
+    ['nobody knows how it is', {}, 'Unknown', true],
+    ['is on no node', { nodeName: '' }, 'Pending', false],
+    ['is done', {}, 'Succeeded', false],
+    ['has failed', {}, 'Failed', false],
+  ] as const) {
+    it(`${kept ? 'keeps' : 'leaves out'} a pod that ${title}`, () => {
+      const view = createPodViewer()(pod({ containers: named, ...spec }, { phase }));
+      expect(view?.shape.profiles).to.deep.equal(kept ? ['p'] : undefined);
     });
   }
 
-  it('a pod that is ending counts until it has ended', () => {
-    const ending = pod({ containers: contained('p') }, { phase: 'Running' });
-    Object.assign(ending.metadata, { deletionTimestamp: '2030-01-01T00:00:00Z' });
-    expect(viewPod(ending)?.profiles).to.deep.equal(['p']);
+  it('keeps a pod that is ending until it has ended', () => {
+    const ending = podView({ metadata: { deletionTimestamp: '2030-01-01T00:00:00Z' } });
+    expect([ending.deleting, podView().deleting]).to.deep.equal([true, false]);
+  });
+
+  it('knows since when each container runs, in whole seconds and in the order of the containers', () => {
+    const view = podView({
+      spec: {
+        initContainers: [{ name: 'init' }, { name: 'sidecar' }],
+        containers: [{ name: 'web' }, { name: 'waits' }, { name: 'odd' }],
+      },
+      status: {
+        initContainerStatuses: [
+          { name: 'sidecar', state: running('2030-01-01T00:00:01.9Z') },
+          { name: 'init', state: {} },
+        ],
+        containerStatuses: [
+          { name: 'odd', state: running() },
+          { name: 'web', state: running(STARTED) },
+        ],
+      },
+    });
+    const at = Date.parse('2030-01-01T00:00:00Z') / 1000;
+    expect(view.runningSince).to.deep.equal([0, at + 1, at + 600, 0, 1]);
+  });
+
+  it('takes the profile of the container, else that of the pod, and keeps no other annotations', () => {
+    const view = podView({
+      metadata: {
+        annotations: {
+          big: 'x',
+          'kubernetes.io/config.mirror': 'm',
+          ...annotated('localhost/p').annotations,
+          'apparmor-operator.dev/confined-by': '{"web":{"revision":"r","containers":["b"]}}',
+        },
+      },
+      spec: {
+        securityContext: { appArmorProfile: { type: 'RuntimeDefault' } },
+        containers: [{ name: 'a' }, { name: 'b', securityContext: { ...localhost('p'), privileged: true } }],
+      },
+    });
+    expect(view.shape.subject.profile).to.equal(undefined);
+    expect(view.shape.subject.containers.map(({ profile }) => profile?.type)).to.deep.equal([
+      'RuntimeDefault',
+      'Localhost',
+    ]);
+    expect(Object.keys(view.shape.subject.annotations)).to.deep.equal([
+      'kubernetes.io/config.mirror',
+      'container.apparmor.security.beta.kubernetes.io/web',
+    ]);
+    expect(view.shape).to.deep.include({ givenBy: { b: 'web' }, privileged: ['b'], namespace: 'shop' });
+  });
+
+  it('names the owner that replaces the pod, and no other', () => {
+    expect(podView().shape.owner).to.deep.equal({ kind: 'ReplicaSet', name: 'web', uid: 'uid-rs' });
+    const ownerReferences = [{ kind: 'Backup', name: 'b', uid: 'u' }];
+    expect(podView({ metadata: { ownerReferences } }).shape.owner).to.equal(undefined);
+  });
+
+  it('pods of one template share a shape; others do not, however many come and go', () => {
+    const view = createPodViewer();
+    const one = (name: string, app: string) =>
+      view({ metadata: { name, labels: { app } }, spec: { nodeName: 'a', containers: [{ name: 'c' }] } })?.shape;
+    const first = one('a', 'web');
+    for (let index = 0; index < 3000; index += 1) one('x', `app-${index}`);
+    expect(one('b', 'web')).to.equal(first);
+    expect(one('b', 'other')).not.to.equal(first);
   });
 });
 
 describe('samePod', () => {
-  const view: PodView = { nodeName: 'a', profiles: ['p', 'q'] };
-  for (const [change, same] of [
+  const viewer = createPodViewer();
+  const view = viewer(pod({ containers: [{ name: 'web' }] }));
+  const other = viewer(pod({ containers: [{ name: 'other' }] }));
+  if (view === undefined || other === undefined) throw new Error('not viewed');
+  const changes: [Partial<PodView>, boolean][] = [
     [{}, true],
     [{ nodeName: 'b' }, false],
-    [{ profiles: ['p'] }, false],
-    [{ profiles: ['p', 'r'] }, false],
-  ] as const) {
-    it(JSON.stringify(change), () => expect(samePod(view, { ...view, ...change })).to.equal(same));
+    [{ uid: 'b' }, false],
+    [{ ready: true }, false],
+    [{ deleting: true }, false],
+    [{ runningSince: [7] }, false],
+    [{ shape: other.shape }, false],
+  ];
+  for (const [change, same] of changes) {
+    it(Object.keys(change).join() || 'nothing', () => expect(samePod(view, { ...view, ...change })).to.equal(same));
   }
 });
 
 function view(nodeName: string, ...profiles: string[]): PodView {
-  return { nodeName, profiles };
+  return podView({
+    spec: { nodeName, containers: profiles.map((name) => ({ name: 'c', securityContext: localhost(name) })) },
+  });
 }
 
 describe('createPodIndex', () => {

@@ -49,20 +49,22 @@ describe('revisionObject and viewRevision', () => {
     expect(revision).to.equal(4);
   });
 
-  for (const [title, change, mode] of [
-    ['as the text says', {}, 'Enforce'],
-    ['complain flag', { policy: 'profile web flags=(complain) { }' }, 'Complain'],
-    ['spec.mode', { mode: 'Complain' }, 'Complain'],
-    ['kill flag', { policy: 'profile web flags=(kill) { }' }, 'Kill'],
-    ['differs', { policy: 'profile web { } profile x flags=(complain) { }' }, 'Mixed'],
+  for (const [title, change, mode, unenforced] of [
+    ['as the text says', {}, 'Enforce', []],
+    ['complain flag', { policy: 'profile web flags=(complain) { }' }, 'Complain', ['web']],
+    ['spec.mode', { mode: 'Complain' }, 'Complain', ['web', 'worker']],
+    ['kill flag', { policy: 'profile web flags=(kill) { }' }, 'Kill', []],
+    ['differs', { policy: 'profile web { } profile x flags=(complain) { }' }, 'Mixed', ['x']],
+    ['differs in a child', { policy: 'profile web { profile x flags=(complain) { } }' }, 'Mixed', ['web']],
     [
       'differs in a variant',
       { variants: [{ nodeSelector: { a: 'b' }, policy: 'profile web flags=(unconfined) { }' }] },
       'Mixed',
+      ['web'],
     ],
-    ['nothing readable', { policy: '' }, 'Enforce'],
+    ['nothing readable', { policy: '' }, 'Enforce', []],
   ] as const) {
-    it(`mode: ${title}`, () => expect(viewOf(change as never).mode).to.equal(mode));
+    it(`mode: ${title}`, () => expect(viewOf(change as never)).to.deep.include({ mode, unenforced }));
   }
 
   it('survives what somebody spoilt', () => {

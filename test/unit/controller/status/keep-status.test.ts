@@ -1,13 +1,15 @@
 import { expect } from 'chai';
 import type { AppArmorProfileStatus } from '../../../../src/api/generated/index.ts';
 import type { Announcement } from '../../../../src/controller/announce.ts';
+import type { MatchedPod } from '../../../../src/controller/pods/matched-pods.ts';
 import type { ProfileView } from '../../../../src/controller/profiles/profile-view.ts';
 import type { ReviewState } from '../../../../src/controller/revisions/review-state.ts';
 import { createStatusKeeper } from '../../../../src/controller/status/keep-status.ts';
 import type { NodeFacts } from '../../../../src/controller/status/node-outcome.ts';
 import { createManualClock } from '../../kube/manual-clock.ts';
 import { conflict, fakeClient, forbidden, going, notFound } from '../fake-client.ts';
-import { failedOn, loadedOn, nodeFacts, profileView, revisionView } from '../objects.ts';
+import { rule } from '../../admission/pods/rules.ts';
+import { failedOn, loadedOn, nodeFacts, podView, profileView, revisionView } from '../objects.ts';
 
 /** An object and nodes that a test changes; writes reach the cache only by `deliver`. */
 function world() {
@@ -18,6 +20,7 @@ function world() {
     profile: profileView() as ProfileView | undefined,
     revisions: [revisionView()],
     nodes: [] as NodeFacts[],
+    pods: [] as MatchedPod[],
     answer: undefined as Error | undefined,
     publishProblem: undefined as string | undefined,
     review: undefined as ReviewState | undefined,
@@ -36,6 +39,9 @@ function world() {
     review: () => state.review,
     publishProblem: () => state.publishProblem,
     podRule: () => undefined,
+    pods: () => state.pods,
+    podsNote: () => undefined,
+    podEvents: { tell: (_, { pending }) => (pending.length > 3 ? 2000 : undefined), forget: () => undefined },
   });
   const written = () => (client.bodies as { status: AppArmorProfileStatus }[]).map(({ status }) => status);
   return {
@@ -50,6 +56,12 @@ function world() {
       state.profile = { ...state.profile!, resourceVersion: String(version), status: written().at(-1)! };
     },
   };
+}
+
+function counted(number: number): MatchedPod[] {
+  const pod = podView();
+  const outcome = { kind: 'pendingRestart', reason: 'NoProfile', message: 'm', runsWithout: true } as const;
+  return Array.from({ length: number }, (_, index) => ({ key: `shop/p${index}`, pod, outcome }));
 }
 
 describe('createStatusKeeper', () => {
@@ -209,5 +221,56 @@ describe('createStatusKeeper', () => {
     keeper.forget('web');
     await keep();
     expect(client.calls).to.have.length(2);
+  });
+
+  describe('pods', () => {
+    it('are counted where the revision in force has a rule, and told of', async () => {
+      const { keep, state, written } = world();
+      state.pods = counted(2);
+      await keep();
+      expect(written().at(-1)).not.to.have.any.keys('pods', 'podsConfined');
+      state.revisions = [revisionView({ podRule: rule('web') })];
+      state.profile = profileView({ generation: 3 });
+      expect(await keep()).to.equal(undefined);
+      expect(written().at(-1)).to.deep.include({ podsConfined: '0/2' });
+      expect(written().at(-1)?.conditions?.at(-1)).to.deep.include({
+        type: 'PodsConfined',
+        observedGeneration: 3,
+        reason: 'PodsPendingRestart',
+      });
+    });
+
+    it('are looked at again while some of them wait to be told of', async () => {
+      const { keep, state, deliver } = world();
+      state.revisions = [revisionView({ podRule: rule('web') })];
+      state.pods = counted(4);
+      expect(await keep()).to.deep.equal({ requeueAfterMs: 2000 });
+      deliver();
+      expect(await keep()).to.deep.equal({ requeueAfterMs: 2000 });
+    });
+
+    it('are counted every five seconds if they are many, and at once by another rule', async () => {
+      const { keep, keeper, state, clock, written } = world();
+      state.revisions = [revisionView({ podRule: rule('web') })];
+      state.pods = counted(5000);
+      await keep();
+      state.pods = counted(6000);
+      await clock.advance(1000);
+      expect(await keep()).to.deep.equal({ requeueAfterMs: 2000 });
+      expect(written().at(-1)?.podsConfined).to.equal('0/5000');
+      await clock.advance(4000);
+      await keep();
+      expect(written().at(-1)?.podsConfined).to.equal('0/6000');
+      state.pods = counted(5000);
+      state.revisions = [revisionView({ podRule: rule('web') })];
+      await clock.advance(1000);
+      await keep();
+      expect(written().at(-1)?.podsConfined).to.equal('0/5000');
+      state.pods = counted(4999);
+      keeper.forget('web');
+      await clock.advance(1000);
+      await keep();
+      expect(written().at(-1)?.podsConfined).to.equal('0/4999');
+    });
   });
 });

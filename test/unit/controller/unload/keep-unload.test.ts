@@ -9,9 +9,12 @@ import { conflict, fakeClient, fakeLogger, fakeRecorder, forbidden, going, notFo
 import { nodeFacts, nodeView, profileView, revisionView, rowView } from '../objects.ts';
 import { grant, NOW, unwanted } from './rows.ts';
 
+/** How long objects neither come nor go before anything is granted. */
+const SETTLED_MS = 5000;
+
 /** A node on which `web` may be removed, beside an object that has nothing to do with it. Writes arrive by `deliver` only. */
-function world() {
-  const clock = createManualClock(NOW);
+async function world() {
+  const clock = createManualClock(NOW - SETTLED_MS);
   const events = fakeRecorder();
   const logger = fakeLogger();
   const state = {
@@ -63,12 +66,17 @@ function world() {
   const deliver = (): void => {
     state.row = { ...state.row!, unload: patches().at(-1)?.spec.unload ?? [] };
   };
+  const { row } = state;
+  state.row = undefined;
+  await keep();
+  await clock.advance(SETTLED_MS);
+  state.row = row;
   return { clock, events, logger, state, client, keep, patches, deliver };
 }
 
 describe('createUnloadKeeper', () => {
   it('asks for the kind, writes the grant to the row of that uid, once, and renews it at half time', async () => {
-    const { keep, client, patches, deliver, clock, logger } = world();
+    const { keep, client, patches, deliver, clock, logger } = await world();
     await keep();
     expect(client.calls).to.deep.equal([
       'get CustomResourceDefinition apparmorprofiles.apparmor-operator.dev',
@@ -89,7 +97,7 @@ describe('createUnloadKeeper', () => {
   });
 
   it('knows its own write before the cache does, and looks again after five seconds', async () => {
-    const { keep, patches, clock } = world();
+    const { keep, patches, clock } = await world();
     expect(await keep()).to.deep.equal({ requeueAfterMs: 5000 });
     await clock.advance(4999);
     await keep();
@@ -101,12 +109,12 @@ describe('createUnloadKeeper', () => {
 
   it('takes the grant back when a pod names the profile, an object wants it, or the agent is not Ready', async () => {
     for (const change of [
-      (state: ReturnType<typeof world>['state']) => state.pods.push('shop/web'),
-      (state: ReturnType<typeof world>['state']) =>
+      (state: Awaited<ReturnType<typeof world>>['state']) => state.pods.push('shop/web'),
+      (state: Awaited<ReturnType<typeof world>>['state']) =>
         state.objects.push({ profile: profileView(), inForce: revisionView() }),
-      (state: ReturnType<typeof world>['state']) => Object.assign(state, { agent: { kind: 'gone' } }),
+      (state: Awaited<ReturnType<typeof world>>['state']) => Object.assign(state, { agent: { kind: 'gone' } }),
     ]) {
-      const { keep, state, deliver, patches, logger } = world();
+      const { keep, state, deliver, patches, logger } = await world();
       await keep();
       deliver();
       change(state);
@@ -123,8 +131,26 @@ describe('createUnloadKeeper', () => {
     }
   });
 
+  it('objects that vanish one after the other: grants nothing before it has seen whether they vanish together', async () => {
+    const { keep, state, client, clock, events } = await world();
+    const db = state.objects;
+    state.objects = [...db, ...db.map((one) => ({ ...one, profile: profileView({ name: 'x', uid: 'uid-x' }) }))];
+    await keep();
+    await clock.advance(SETTLED_MS - 1);
+    state.objects = db;
+    expect(await keep()).to.deep.equal({ requeueAfterMs: SETTLED_MS });
+    await clock.advance(SETTLED_MS - 1);
+    state.objects = [];
+    state.row = rowView({ problems: [unwanted(), unwanted({ object: 'db', profile: 'db', revision: 'd' })] });
+    await keep();
+    await clock.advance(SETTLED_MS);
+    await keep();
+    expect(client.calls).to.deep.equal([]);
+    expect(events.notices.map(({ reason }) => reason)).to.deep.equal(['UnloadHeld']);
+  });
+
   it('sees what came while it asked for the kind', async () => {
-    const { keep, state, patches } = world();
+    const { keep, state, patches } = await world();
     state.whileAsking = () => void state.pods.push('shop/web');
     await keep();
     expect(patches()).to.deep.equal([]);
@@ -135,7 +161,7 @@ describe('createUnloadKeeper', () => {
   });
 
   it('asks nothing where there is nothing to grant', async () => {
-    const { keep, state, client } = world();
+    const { keep, state, client } = await world();
     state.pods = ['shop/web'];
     expect(await keep()).to.equal(undefined);
     state.row = rowView();
@@ -146,7 +172,7 @@ describe('createUnloadKeeper', () => {
   });
 
   it('grants nothing while the kind is going, takes back what it granted, and looks again', async () => {
-    const { keep, state, patches, deliver } = world();
+    const { keep, state, patches, deliver } = await world();
     await keep();
     deliver();
     state.definition = { ...state.definition, metadata: { deletionTimestamp: 'x' } };
@@ -160,7 +186,7 @@ describe('createUnloadKeeper', () => {
   });
 
   it('where the API server cannot say, it takes back what it granted and tries again', async () => {
-    const { keep, state, patches, deliver } = world();
+    const { keep, state, patches, deliver } = await world();
     await keep();
     deliver();
     state.definition = forbidden;
@@ -169,14 +195,14 @@ describe('createUnloadKeeper', () => {
   });
 
   it('grants nothing while the API server is silent', async () => {
-    const { keep, state, client } = world();
+    const { keep, state, client } = await world();
     state.heard = false;
     expect(await keep()).to.deep.equal({ requeueAfterMs: 60_000 });
     expect(client.calls).to.deep.equal([]);
   });
 
   it('grants nothing where all objects vanished together, and says so once', async () => {
-    const { keep, state, client, events, logger } = world();
+    const { keep, state, client, clock, events, logger } = await world();
     state.objects = [];
     state.row = rowView({ problems: [unwanted(), unwanted({ object: 'db', profile: 'db', revision: 'd' })] });
     await keep();
@@ -196,6 +222,9 @@ describe('createUnloadKeeper', () => {
     expect(logger.lines.filter((line) => line === 'warn profiles stay loaded')).to.have.length(1);
     state.objects = [{ profile: profileView({ name: 'x', verdict: { kind: 'accepted', hash: 'x', profiles: ['x'] } }), inForce: undefined }]; // prettier-ignore
     await keep();
+    expect(client.calls).to.deep.equal([]);
+    await clock.advance(SETTLED_MS);
+    await keep();
     expect(client.calls).to.include('mergePatch AppArmorNode a');
     state.objects = [];
     await keep();
@@ -203,12 +232,13 @@ describe('createUnloadKeeper', () => {
   });
 
   it('waits where a node has not yet said whether it wants what it has loaded, and does not cry wolf', async () => {
-    const { keep, state, client, events } = world();
+    const { keep, state, client, clock, events } = await world();
     state.objects = [];
     state.row = rowView({ problems: [unwanted()], loaded: { db: 'd' } });
     expect(await keep()).to.deep.equal({ requeueAfterMs: 5000 });
     expect([client.calls, events.notices]).to.deep.equal([[], []]);
     state.row = rowView({ problems: [unwanted()] });
+    await clock.advance(SETTLED_MS);
     await keep();
     expect(client.calls).to.include('mergePatch AppArmorNode a');
   });
@@ -218,7 +248,7 @@ describe('createUnloadKeeper', () => {
     ['another one by now', conflict],
   ] as const) {
     it(`does not mind a row that is ${title}`, async () => {
-      const { keep, state, logger } = world();
+      const { keep, state, logger } = await world();
       state.answer = answer;
       await keep();
       expect(logger.lines).to.deep.equal([]);
@@ -226,13 +256,13 @@ describe('createUnloadKeeper', () => {
   }
 
   it('passes on other errors', async () => {
-    const { keep, state } = world();
+    const { keep, state } = await world();
     state.answer = forbidden;
     expect(await keep().catch((error: unknown) => error)).to.equal(forbidden);
   });
 
   it('forgets a node that is gone: what comes back begins anew', async () => {
-    const { keep, state, patches } = world();
+    const { keep, state, patches } = await world();
     await keep();
     const { row } = state;
     state.row = undefined;

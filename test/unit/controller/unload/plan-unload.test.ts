@@ -16,6 +16,7 @@ function input(change: Partial<UnloadInput> = {}): UnloadInput {
     row: rowView({ problems: [unwanted()] }),
     agent: { kind: 'ready' },
     cluster: { kind: 'sound' },
+    settling: false,
     podsNaming: () => [],
     wantedBy: () => undefined,
     stored: [],
@@ -127,6 +128,23 @@ describe('planUnload', () => {
     const plan = planUnload(input({ row, stored: [grant(100), grant(200, 'db')] }));
     expect(plan.grants).to.deep.equal([grant(200, 'db'), grant(300)]);
     expect(plan.renewInMs).to.equal(50_000);
+  });
+
+  it('nothing new while objects come or go; what was granted stays, and is renewed', () => {
+    const row = rowView({ problems: ['web', 'db', 'ended'].map((profile) => unwanted({ profile })) });
+    const plan = planUnload(
+      input({
+        row,
+        settling: true,
+        stored: [grant(100), grant(-1, 'ended')],
+        podsNaming: (profile) => (profile === 'db' ? ['shop/db'] : []),
+      }),
+    );
+    expect(plan.grants).to.deep.equal([grant(300)]);
+    expect(plan.withheld).to.deep.equal([
+      { profile: 'db', why: 'pod shop/db names it' },
+      { profile: 'ended', why: 'AppArmorProfiles came or went seconds ago, and others may follow' },
+    ]);
   });
 
   it('ends the grant of what was removed', () => {

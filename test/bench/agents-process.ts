@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { runAgent } from '../../src/agent/agent.ts';
+import { SHORT_LIMITS } from '../../src/agent/compile-limits.ts';
+import { systemClock } from '../../src/kube/clock.ts';
+import { createTransport } from '../../src/kube/transport.ts';
+import { createLogger } from '../../src/log.ts';
+import { LONG_LIMITS } from '../../src/policy/compile-limits.ts';
+import { createRequestCount, type RequestFigures } from './request-count.ts';
+import { benchKernel, stubCompiler } from './stand-ins.ts';
+
+/** `node agents-process.ts FILE`, with this as the file's JSON. */
+export interface AgentsFile {
+  url: string;
+  /** PEM file. */
+  authority: string;
+  namespace: string;
+  /** Holds `node` (what all nodes have alike) and gets `state`. */
+  folder: string;
+  /** Unix socket at which figures are asked for. */
+  socket: string;
+  agents: readonly { node: string; token: string }[];
+}
+
+/** What `GET /` on the socket answers. */
+export interface AgentsFigures {
+  agents: number;
+  requests: RequestFigures;
+  cpuSeconds: number;
+  residentBytes: number;
+}
+
+/** Agents that start within the same second are told apart only by this machine's scheduler. */
+const START_SPREAD_MS = 5;
+
+/** Runs the agents of many nodes in this process until it is told to stop. */
+async function main(file: AgentsFile): Promise<void> {
+  const ca = readFileSync(file.authority);
+  const requests = createRequestCount(systemClock);
+  const log = createLogger({ level: 'warn', component: 'agents' });
+  const compile = stubCompiler();
+  const stops: AbortController[] = [];
+  const shared = join(file.folder, 'node');
+
+  const runOne = async ({ node, token }: AgentsFile['agents'][number], index: number): Promise<void> => {
+    const stop = new AbortController();
+    stops.push(stop);
+    await systemClock.sleep(index * START_SPREAD_MS, stop.signal);
+    if (stop.signal.aborted) return;
+    const access = { url: file.url, ca, token: async () => token };
+    const transport = createTransport(access, { userAgent: 'apparmor-operator-agent', timeoutMs: 30_000 });
+    try {
+      await runAgent(
+        {
+          node,
+          namespace: file.namespace,
+          stateFolder: join(file.folder, 'state', node),
+          proc: join(shared, 'proc'),
+          compiler: {
+            parser: join(shared, 'parser'),
+            prlimit: '',
+            basePath: join(shared, 'base'),
+            features: join(shared, 'features'),
+            workFolder: file.folder,
+          },
+          limits: { short: SHORT_LIMITS, long: LONG_LIMITS },
+          healthPort: 0,
+        },
+        {
+          kernel: benchKernel(),
+          transport: requests.counting(transport),
+          compile,
+          parserVersion: async () => '4.1.0',
+          log: log.child({ node }),
+          metrics: new Registry(),
+          clock: systemClock,
+          random: Math.random,
+          signal: stop.signal,
+        },
+      );
+    } finally {
+      await transport.close();
+    }
+  };
+
+  const server = createServer((_request, response) => {
+    const { user, system } = process.cpuUsage();
+    const figures: AgentsFigures = {
+      agents: file.agents.length,
+      requests: requests.figures(),
+      cpuSeconds: (user + system) / 1e6,
+      residentBytes: process.memoryUsage.rss(),
+    };
+    response.end(JSON.stringify(figures));
+  });
+  server.listen(file.socket);
+  process.once('SIGTERM', () => stops.forEach((stop) => stop.abort()));
+  try {
+    await Promise.all(file.agents.map(runOne));
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+await main(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as AgentsFile);

@@ -1,0 +1,103 @@
+import { mkdir, writeFile, readFile, copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CompilerPaths } from '../../src/policy/compile.ts';
+import { bundle } from '../../scripts/bundle.ts';
+import { freePort } from '../testbed/api-endpoint.ts';
+import type { ControlPlane } from '../testbed/control-plane.ts';
+import { start, waitFor, type OwnedProcess } from '../testbed/process.ts';
+
+/** The controller's bundle, as in the image and as in a pod: no kubeconfig, a ServiceAccount in its usual folder. */
+export interface BenchController {
+  pid(): number;
+  /** Lines of its log so far, of all its lives. */
+  log(): string;
+  start(): Promise<void>;
+  /** As a kubelet does: it releases its Lease. */
+  stop(): Promise<void>;
+  /** What the kernel says of the process: bytes resident now and at most so far, seconds of processor time. */
+  usage(): Promise<{ residentBytes: number; peakBytes: number; cpuSeconds: number }>;
+}
+
+export interface BenchControllerOptions {
+  controlPlane: ControlPlane;
+  namespace: string;
+  compiler: CompilerPaths;
+  token: string;
+  folder: string;
+  nodeFlags: readonly string[];
+  signal: AbortSignal;
+}
+
+const IDENTITY = 'bench-controller';
+
+export async function prepareController(options: BenchControllerOptions): Promise<BenchController> {
+  const { controlPlane, folder, compiler, namespace, signal } = options;
+  await mkdir(folder, { recursive: true });
+  const output = join(folder, 'controller.mjs');
+  await bundle('controller', { entry: join(import.meta.dirname, '../../src/main.ts'), output });
+  const account = join(folder, 'account');
+  await mkdir(account);
+  await writeFile(join(account, 'token'), options.token);
+  await copyFile(controlPlane.authority.certificate, join(account, 'ca.crt'));
+  const webhookPort = await freePort();
+  const { hostname, port } = new URL(controlPlane.url);
+  let process: OwnedProcess | undefined;
+  let log = '';
+
+  const running = (): OwnedProcess => {
+    if (process === undefined || !process.running())
+      throw new Error(`the controller does not run: ${log.slice(-2000)}`);
+    return process;
+  };
+
+  return {
+    pid: () => running().pid ?? 0,
+    log: () => log,
+    async start() {
+      const begun = log.length;
+      const flags = [
+        `--namespace=${namespace}`,
+        `--webhook-port=${webhookPort}`,
+        `--webhook-url=https://127.0.0.1:${webhookPort}`,
+        `--apparmor-parser=${compiler.parser}`,
+        `--policy-folder=${compiler.basePath}`,
+        '--agent-image=registry.example/apparmor-operator:bench',
+        '--health-port=0',
+      ];
+      const program = [globalThis.process.execPath, ...options.nodeFlags, output, 'controller', ...flags];
+      process = start('unshare', ['--mount', '--propagation', 'private', 'sh', '-euc', IN_POD, account, ...program], {
+        name: IDENTITY,
+        env: { POD_NAME: IDENTITY, KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
+        onOutput: (text) => {
+          log += text;
+        },
+        signal,
+      });
+      await waitFor('the controller to lead', { deadlineMs: 60_000, processes: [process], signal }, () =>
+        log.slice(begun).includes('"leading"'),
+      );
+    },
+    async stop() {
+      await process?.stop();
+    },
+    async usage() {
+      const status = await readFile(`/proc/${running().pid}/status`, 'utf8');
+      const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
+      const stat = await readFile(`/proc/${running().pid}/stat`, 'utf8');
+      // Fields 14 and 15 of proc(5), counted behind the command's name; Linux tells them in hundredths of a second.
+      const times = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return {
+        residentBytes: kilobytes('VmRSS') * 1024,
+        peakBytes: kilobytes('VmHWM') * 1024,
+        cpuSeconds: (Number(times[11]) + Number(times[12])) / 100,
+      };
+    },
+  };
+}
+
+/** $0 is the ServiceAccount's files. In a mount namespace of its own, so that the machine's /run stays as it is. */
+const IN_POD = `
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$0"/* /run/secrets/kubernetes.io/serviceaccount/
+exec "$@"`;

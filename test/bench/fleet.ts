@@ -1,0 +1,110 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { dirname, join } from 'node:path';
+import type { ControlPlane } from '../testbed/control-plane.ts';
+import { createOwner, start, type OwnedProcess } from '../testbed/process.ts';
+import type { AgentsFigures, AgentsFile } from './agents-process.ts';
+import { BOOT_ID, type NodeIdentity } from './nodes.ts';
+import { addedUp, type RequestFigures } from './request-count.ts';
+
+/** The agents of all nodes, in few processes. */
+export interface Fleet {
+  pids: ReadonlySet<number>;
+  figures(): Promise<FleetFigures>;
+  /** Throws if a process has ended. */
+  check(): void;
+  /** The end of the agents' logs, warnings and errors only. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export interface FleetFigures {
+  requests: RequestFigures;
+  cpuSeconds: number;
+  residentBytes: number;
+}
+
+/** One process has one thread; more processes than cores would only add memory. */
+const AGENTS_PER_PROCESS = 500;
+
+export async function startFleet(
+  identities: readonly NodeIdentity[],
+  options: {
+    controlPlane: ControlPlane;
+    namespace: string;
+    folder: string;
+    nodeFlags: readonly string[];
+    signal: AbortSignal;
+  },
+): Promise<Fleet> {
+  const { controlPlane, namespace, folder, nodeFlags, signal } = options;
+  const owner = createOwner();
+  await writeNodeFiles(join(folder, 'node'));
+  const processes: { process: OwnedProcess; socket: string }[] = [];
+  for (let first = 0; first < identities.length; first += AGENTS_PER_PROCESS) {
+    const socket = join(folder, `agents-${first}.sock`);
+    const file: AgentsFile = {
+      url: controlPlane.url,
+      authority: controlPlane.authority.certificate,
+      namespace,
+      folder,
+      socket,
+      agents: identities.slice(first, first + AGENTS_PER_PROCESS),
+    };
+    const path = join(folder, `agents-${first}.json`);
+    await writeFile(path, JSON.stringify(file), { mode: 0o600 });
+    const program = [...nodeFlags, join(import.meta.dirname, 'agents-process.ts'), path];
+    const process = start(globalThis.process.execPath, program, {
+      name: `agents from ${first} on`,
+      logFile: join(folder, `agents-${first}.log`),
+      signal,
+    });
+    owner.add(process.stop);
+    processes.push({ process, socket });
+  }
+  return {
+    pids: new Set(processes.map(({ process }) => process.pid ?? 0)),
+    async figures() {
+      const all = await Promise.all(processes.map(({ socket }) => ask(socket)));
+      return {
+        requests: addedUp(all.map(({ requests }) => requests)),
+        cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+        residentBytes: all.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+      };
+    },
+    check() {
+      const dead = processes.find(({ process }) => !process.running())?.process;
+      if (dead !== undefined) throw new Error(`${dead.name} has ended: ${dead.outputTail()}`);
+    },
+    log: () => processes.map(({ process }) => process.outputTail()).join('\n'),
+    stop: owner.stop,
+  };
+}
+
+/** What the agents read of their node and of their image. */
+async function writeNodeFiles(folder: string): Promise<void> {
+  const files = {
+    'proc/sys/kernel/random/boot_id': `${BOOT_ID}\n`,
+    'proc/sys/kernel/osrelease': '6.12.0\n',
+    'proc/loadavg': '0.10 0.20 0.30 1/1 1\n',
+    'base/abi': '',
+    parser: 'stub',
+    features: 'stub',
+  };
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+}
+
+async function ask(socketPath: string): Promise<AgentsFigures> {
+  const answer = Promise.withResolvers<string>();
+  const asked = request({ socketPath, agent: false, timeout: 30_000 }, (response) => {
+    let text = '';
+    response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    response.once('end', () => answer.resolve(text)).once('error', answer.reject);
+  });
+  asked.once('timeout', () => asked.destroy(new Error('no figures within 30 s'))).once('error', answer.reject);
+  asked.end();
+  return JSON.parse(await answer.promise) as AgentsFigures;
+}

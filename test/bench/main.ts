@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { glob, readFile, writeFile } from 'node:fs/promises';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { defaultCacheFolder, formatElapsed, type Cache } from '../testbed/cache.ts';
+import { ensurePrerequisites, PrerequisiteError } from '../testbed/prerequisites.ts';
+import { interruption, InterruptedError } from '../testbed/process.ts';
+import { allIds, MEASUREMENTS, type Measurement } from './catalogue.ts';
+import { mergeRows, rowOf, tableOf, type Figure, type Results, type Row } from './results.ts';
+import { STAND_INS } from './stand-ins.ts';
+import { startWorld } from './world.ts';
+
+const FILE = join(import.meta.dirname, 'results.json');
+const PROJECT = join(import.meta.dirname, '../..');
+
+/** `make bench`: ROW (one id, or several with commas) picks; without it, what these sources have not been measured for. */
+async function main(): Promise<void> {
+  const signal = interruption();
+  const startedAt = performance.now();
+  const log = (line: string): void => console.log(`[${formatElapsed(performance.now() - startedAt)}] ${line}`);
+  try {
+    const sources = await sourcesHash();
+    const wanted = await wantedIds(process.env['ROW'] ?? '', sources);
+    const cache = { folder: defaultCacheFolder(process.env), log, signal };
+    await ensurePrerequisites('cluster', cache, process.env['PATH'] ?? '');
+    for (const group of groups(wanted)) {
+      await measureGroup(
+        group,
+        { cache, signal, log, profiles: process.env['PROFILES'] || undefined },
+        async (figures) => {
+          const rows = figures.filter(({ id }) => wanted.has(id)).map((figure) => rowOf(figure, new Date(), sources));
+          for (const { id, detail } of rows) log(`${id}: ${detail}`);
+          await store(rows);
+        },
+      );
+    }
+    const { rows, standIns } = await readResults();
+    console.log(`\nStand-ins:\n${standIns.map((each) => `- ${each}`).join('\n')}\n\n${tableOf(rows)}`);
+  } catch (error) {
+    const expected = error instanceof PrerequisiteError || error instanceof InterruptedError;
+    console.error(expected ? error.message : error);
+    process.exitCode = error instanceof InterruptedError ? 130 : 1;
+  }
+}
+
+/** Of everything that could change a figure. */
+async function sourcesHash(): Promise<string> {
+  const hash = createHash('sha256');
+  const files: string[] = [];
+  for (const pattern of ['src/**/*.ts', 'test/bench/**/*.ts', 'manifests/**/*.yaml', 'crds/*.yaml', 'Dockerfile']) {
+    for await (const file of glob(pattern, { cwd: PROJECT })) files.push(file);
+  }
+  for (const file of files.sort()) hash.update(file).update(await readFile(join(PROJECT, file)));
+  return hash.digest('hex').slice(0, 12);
+}
+
+async function wantedIds(text: string, sources: string): Promise<Set<string>> {
+  const known = allIds();
+  const chosen = text.split(/[\s,]+/).filter((id) => id !== '');
+  const unknown = chosen.find((id) => !known.includes(id));
+  if (unknown !== undefined) throw new PrerequisiteError([`ROW=${unknown}: the rows are ${known.join(', ')}`]);
+  if (chosen.length > 0) return new Set(chosen);
+  const done = new Set((await readResults()).rows.filter((row) => row.sources === sources).map(({ id }) => id));
+  return new Set(known.filter((id) => !done.has(id)));
+}
+
+interface Group {
+  nodes: number;
+  measurements: readonly Measurement[];
+}
+
+/** By the number of nodes of their world; 0: none is needed. */
+function groups(wanted: ReadonlySet<string>): Group[] {
+  const chosen = MEASUREMENTS.filter(({ ids }) => ids.some((id) => wanted.has(id)));
+  const byNodes = Map.groupBy(chosen, ({ in: where }) => (where.kind === 'world' ? where.nodes : 0));
+  return [...byNodes].map(([nodes, measurements]) => ({ nodes, measurements }));
+}
+
+interface MeasureOptions {
+  cache: Cache;
+  signal: AbortSignal;
+  log: (line: string) => void;
+  profiles: string | undefined;
+}
+
+async function measureGroup(
+  { nodes, measurements }: Group,
+  { cache, signal, log, profiles }: MeasureOptions,
+  onFigures: (figures: readonly Figure[]) => Promise<void>,
+): Promise<void> {
+  const profiling = profiles === undefined ? {} : { profiles };
+  const world = nodes === 0 ? undefined : await startWorld({ nodes, cache, signal, log, ...profiling });
+  try {
+    for (const { ids, in: where } of measurements) {
+      log(`measuring ${ids.join(', ')}`);
+      if (where.kind === 'alone') await onFigures(await where.measure(cache));
+      else if (world !== undefined) await onFigures(await where.measure(world));
+    }
+  } finally {
+    await world?.stop();
+  }
+}
+
+async function readResults(): Promise<Results> {
+  const empty = { rows: [] };
+  const text = await readFile(FILE, 'utf8').catch(() => JSON.stringify(empty));
+  const { rows } = JSON.parse(text) as { rows: Row[] };
+  return {
+    machine: {
+      processors: cpus().length,
+      model: cpus()[0]?.model ?? 'unknown',
+      memoryBytes: totalmem(),
+      system: `Linux ${release()}`,
+    },
+    versions: { node: process.versions.node, kubernetes: await kubernetesVersion() },
+    standIns: STAND_INS,
+    rows: mergeRows(rows, [], allIds()),
+  };
+}
+
+/** What the test bed's module requires. */
+async function kubernetesVersion(): Promise<string> {
+  const module = await readFile(join(PROJECT, 'test/testbed/kubernetes/go.mod'), 'utf8');
+  return /k8s\.io\/kubernetes (v\S+)/.exec(module)?.[1] ?? 'unknown';
+}
+
+/** After every measurement, so that an interrupted run goes on where it was. */
+async function store(rows: readonly Row[]): Promise<void> {
+  const results = await readResults();
+  const merged = { ...results, rows: mergeRows(results.rows, rows, allIds()) };
+  await writeFile(FILE, `${JSON.stringify(merged, null, 2)}\n`);
+}
+
+await main();

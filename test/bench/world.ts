@@ -1,0 +1,161 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AppArmorNode } from '../../src/api/generated/index.ts';
+import { APPARMOR_NODE } from '../../src/api/resources.ts';
+import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
+import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
+import { createTransport, type Transport } from '../../src/kube/transport.ts';
+import { trixieAppArmor } from '../corpus/trixie-parser.ts';
+import type { Cache } from '../testbed/cache.ts';
+import { startControlPlane, type ControlPlane } from '../testbed/control-plane.ts';
+import { createOwner, waitFor } from '../testbed/process.ts';
+import { difference, readSamples, REQUESTS, totalOf, writesOf, type Sample } from './api-counts.ts';
+import { prepareController, type BenchController } from './controller-process.ts';
+import { startFleet, type Fleet } from './fleet.ts';
+import { createNodes } from './nodes.ts';
+
+/** A real control plane, the real controller, and the real agents of so many nodes, all at rest. */
+export interface World {
+  nodes: number;
+  namespace: string;
+  client: KubeClient;
+  transport: Transport;
+  controlPlane: ControlPlane;
+  controller: BenchController;
+  fleet: Fleet;
+  signal: AbortSignal;
+  log: (line: string) => void;
+  /** These metrics of the API server. */
+  samples(...names: string[]): Promise<Sample[]>;
+  writes(): Promise<Map<string, number>>;
+  /** Waits until nothing was written for so long, by default three seconds; returns the writes then. Throws after two minutes more. */
+  writesAtRest(forMs?: number): Promise<Map<string, number>>;
+  stop(): Promise<void>;
+}
+
+export interface WorldOptions {
+  nodes: number;
+  cache: Cache;
+  signal: AbortSignal;
+  log: (line: string) => void;
+  /** Where the controller and the agents leave CPU profiles when they end; absent: none are made. */
+  profiles?: string;
+}
+
+const NAMESPACE = 'apparmor-operator';
+
+/** The first is what a kubelet's silence sets off, the second would want to run agents on Nodes that have none. */
+const WITHOUT_CONTROLLERS = '--controllers=*,-node-lifecycle-controller,-daemonset-controller';
+
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const owner = createOwner();
+  try {
+    return await start(options, owner);
+  } catch (error) {
+    await owner.stop();
+    throw error;
+  }
+}
+
+async function start(options: WorldOptions, owner: ReturnType<typeof createOwner>): Promise<World> {
+  const { nodes, cache, signal, log, profiles } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'apparmor-operator-bench-'));
+  owner.add(() => rm(folder, { recursive: true, force: true }));
+  const inMemory = await mkdtemp('/dev/shm/apparmor-operator-bench-');
+  owner.add(() => rm(inMemory, { recursive: true, force: true }));
+  const controlPlane = await startControlPlane({
+    cache,
+    folder,
+    signal,
+    scheduler: false,
+    controllerManagerArguments: [WITHOUT_CONTROLLERS],
+  });
+  owner.add(controlPlane.stop);
+  const access = kubeconfigAccess(controlPlane.kubeconfig);
+  const transport = createTransport(access, { userAgent: 'bench', timeoutMs: 60_000 });
+  owner.add(() => transport.close());
+  const client = createKubeClient(transport);
+  await kubectl(controlPlane, ['apply', '-k', join(import.meta.dirname, '../../manifests/default')]);
+  await kubectl(controlPlane, ['wait', 'crd', '--all', '--for=condition=Established', '--timeout=60s']);
+
+  const { compiler } = await trixieAppArmor(cache);
+  const account = ['apparmor-operator-controller', `--namespace=${NAMESPACE}`, '--duration=6h'];
+  const token = (await kubectl(controlPlane, ['create', 'token', ...account])).trim();
+  const controllerFolder = join(folder, 'controller');
+  const nodeFlags = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
+  const parts = { controlPlane, namespace: NAMESPACE, signal, nodeFlags };
+  const controller = await prepareController({ ...parts, compiler, token, folder: controllerFolder });
+  owner.add(() => controller.stop());
+  await controller.start();
+
+  log(`${nodes} nodes: creating them`);
+  const identities = await createNodes({ client, transport, namespace: NAMESPACE }, nodes);
+  log(`${nodes} nodes: starting their agents`);
+  const fleet = await startFleet(identities, { ...parts, folder: inMemory });
+  owner.add(() => fleet.stop());
+
+  const samples = async (...names: string[]): Promise<Sample[]> =>
+    readSamples(await kubectl(controlPlane, ['get', '--raw', '/metrics']), new Set(names));
+  const writes = async (): Promise<Map<string, number>> => writesOf(await samples(REQUESTS));
+  const world: World = {
+    nodes,
+    namespace: NAMESPACE,
+    client,
+    transport,
+    controlPlane,
+    controller,
+    fleet,
+    signal,
+    log,
+    samples,
+    writes,
+    writesAtRest: (forMs = AT_REST_MS) => writesAtRest(writes, forMs, signal),
+    stop: owner.stop,
+  };
+  await agentsReported(world);
+  await world.writesAtRest();
+  log(`${nodes} nodes: every agent has reported`);
+  return world;
+}
+
+/** Every agent has written its first report. */
+async function agentsReported({ client, fleet, nodes, signal }: World): Promise<void> {
+  const deadlineMs = 60_000 + 60 * nodes;
+  await waitFor(`${nodes} agents to report`, { deadlineMs, intervalMs: 1000, signal }, async () => {
+    fleet.check();
+    const { items } = await client.list<AppArmorNode>(APPARMOR_NODE, { freshness: 'cached' });
+    return items.filter(({ status }) => status?.enforcing === true).length === nodes;
+  });
+}
+
+const AT_REST_MS = 3_000;
+
+async function writesAtRest(
+  writes: () => Promise<Map<string, number>>,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<Map<string, number>> {
+  let last: { writes: Map<string, number>; sinceMs: number } | undefined;
+  const deadlineMs = forMs + 120_000;
+  return waitFor('the writes to come to rest', { deadlineMs, intervalMs: 500, signal }, async () => {
+    const now = await writes();
+    if (last === undefined || difference(last.writes, now).length > 0) {
+      last = { writes: now, sinceMs: performance.now() };
+      return undefined;
+    }
+    return performance.now() - last.sinceMs >= forMs ? now : undefined;
+  });
+}
+
+/** As `1,003: 1,000 apparmornodes/status, …`. */
+export function describeWrites(changes: readonly { what: string; count: number }[]): string {
+  const parts = changes.map(({ what, count }) => `${count} ${what}`);
+  return `${totalOf(changes.map(({ count }) => count))} writes: ${parts.join(', ')}`;
+}
+
+async function kubectl(controlPlane: ControlPlane, args: readonly string[]): Promise<string> {
+  const { stdout, stderr, code } = await controlPlane.kubectl(args);
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`);
+  return stdout;
+}

@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { measureChange } from '../bench/rows/change.ts';
+import { measureIdle } from '../bench/rows/idle.ts';
+import { measureProfilesAtOnce } from '../bench/rows/profiles-at-once.ts';
+import type { Figure } from '../bench/results.ts';
+import { startWorld, type World } from '../bench/world.ts';
+import { defaultCacheFolder } from '../testbed/cache.ts';
+import { interruption } from '../testbed/process.ts';
+
+/** As many as fit into a minute beside the other tests. */
+const NODES = 50;
+
+describe('the bench, at 50 nodes', () => {
+  let world: World | undefined;
+
+  before('start the nodes', async function () {
+    this.timeout(120_000);
+    const signal = interruption();
+    const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
+    world = await startWorld({ nodes: NODES, cache, signal, log: () => undefined });
+  });
+
+  after('stop the nodes', async function () {
+    this.timeout(60_000);
+    await world?.stop();
+  });
+
+  it('at rest nothing is written and nothing asked for', async () => {
+    const figures = await measureIdle(running(), 5_000, true);
+    expect(valueOf(figures, 'idle-writes'), detailOf(figures, 'idle-writes')).to.equal(0);
+    expect(valueOf(figures, 'idle-requests-per-agent-hour')).to.equal(0);
+  });
+
+  it('one change of a policy reaches every node, by one write of each and with the text once', async function () {
+    this.timeout(120_000);
+    const figures = await measureChange(running(), 1);
+    expect(valueOf(figures, 'converge-50')).to.be.greaterThan(0);
+    const writes = valueOf(figures, 'writes-per-node-change') * NODES;
+    expect(writes, detailOf(figures, 'writes-per-node-change')).to.be.within(NODES, NODES + 20);
+    // The policy has 8 KB.
+    expect(valueOf(figures, 'bytes-per-node-change')).to.be.within(8_000, 16_000);
+  });
+
+  it('many policies at once are few writes of each node', async function () {
+    this.timeout(180_000);
+    const figures = await measureProfilesAtOnce(running(), 20);
+    const id = 'writes-per-node-20-profiles';
+    // Three on a machine at rest; more where loading them takes so long that some are told of before the end.
+    expect(valueOf(figures, id), detailOf(figures, id)).to.be.within(1, 6);
+  });
+
+  function running(): World {
+    if (world === undefined) throw new Error('there in tests only');
+    return world;
+  }
+});
+
+function valueOf(figures: readonly Figure[], id: string): number {
+  return figures.find((figure) => figure.id === id)?.value ?? Number.NaN;
+}
+
+function detailOf(figures: readonly Figure[], id: string): string {
+  return figures.find((figure) => figure.id === id)?.detail ?? '';
+}
