@@ -176,14 +176,23 @@ describe('controller: grants to unload', function () {
   it('all objects vanish together: nothing, and it is said; with the next object it is granted', async () => {
     const client = running.client();
     const [web, db] = [uniqueName('web'), uniqueName('db')];
+    for (const name of [web, db]) await applyProfile(client, name, { policy: policy(name) });
+    // One after the other, as kubectl and GitOps tools do it, and the node has reported the first before the last goes.
+    await client.delete(APPARMOR_PROFILE, { name: web });
+    await retained(unwanted(web));
+    await waitFor('the controller to have looked at it', { deadlineMs: 4000 }, () =>
+      new RegExp(`"profile":"${web}"[^\n]*came or went`).test(leading.log()),
+    );
     await kubectl(['delete', 'apparmorprofiles', '--all']);
     await retained(unwanted(web), unwanted(db, 'bbbbbbbbbbbb'));
     const event = await eventWhen(client, node, 'UnloadHeld', /vanished together/);
     expect(event.type).to.equal('Warning');
     expect((await row()).spec?.unload ?? []).to.deep.equal([]);
+    expect(leading.log()).not.to.match(new RegExp(`granted the removal[^\n]*${web}`));
     const next = running.newName('next');
     await applyProfile(client, next, { policy: policy(next) });
     await granted(web, db);
+    expect(leading.log()).to.match(new RegExp(`granted the removal[^\n]*${web}`));
     await retained();
     await granted();
   });

@@ -23,6 +23,10 @@ interface Manifest {
   metadata: { name: string; namespace?: string };
 }
 
+interface FlowSchema extends Manifest {
+  spec: { rules: { subjects: object[] }[] };
+}
+
 interface Role extends Manifest {
   rules: { apiGroups: string[]; resources: string[]; resourceNames?: string[]; verbs: string[] }[];
 }
@@ -37,12 +41,15 @@ describe('the manifests and src/api/names.ts agree on', () => {
     }
   });
 
-  it('the agents’ ServiceAccount, also in the admission policy', async () => {
+  it('the agents’ ServiceAccount, also in the admission policy and the FlowSchema', async () => {
     expect((await manifest('rbac/agent.yaml', 'ServiceAccount')).metadata.name).to.equal(AGENT_SERVICE_ACCOUNT);
     const policy = await readFile(join(ROOT, 'manifests/rbac/agent-own-node.yaml'), 'utf8');
     expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${AGENT_SERVICE_ACCOUNT}"`);
     expect(policy).to.contain(`"${API_GROUP}"`);
     expect(policy).to.contain(`"${APPARMOR_NODE.plural}"`);
+    const flow = (await manifest('rbac/agent-flow.yaml', 'FlowSchema')) as FlowSchema;
+    const serviceAccount = { namespace: DEFAULT_NAMESPACE, name: AGENT_SERVICE_ACCOUNT };
+    expect(flow.spec.rules[0]?.subjects).to.deep.equal([{ kind: 'ServiceAccount', serviceAccount }]);
   });
 
   it('the ClusterRole that owns what the controller creates', async () => {
