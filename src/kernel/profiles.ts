@@ -1,5 +1,4 @@
 import { opendir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { KernelProfile } from './apparmor.ts';
 import { errorCode } from './error-code.ts';
 
@@ -12,7 +11,7 @@ const AT_ONCE = 8;
  */
 export async function readProfiles(folder: string): Promise<readonly KernelProfile[]> {
   const found: KernelProfile[] = [];
-  await readLevel(folder, undefined, found);
+  await readLevel(Buffer.from(folder), undefined, found);
   return found;
 }
 
@@ -21,18 +20,18 @@ export function isLearningName(name: string): boolean {
   return /\/\/null-/.test(name);
 }
 
-async function readLevel(folder: string, parent: string | undefined, found: KernelProfile[]): Promise<void> {
+async function readLevel(folder: Buffer, parent: string | undefined, found: KernelProfile[]): Promise<void> {
   let batch: string[] = [];
   const readBatch = async (): Promise<void> => {
-    const level = await Promise.all(batch.map((entry) => readProfile(join(folder, entry), parent)));
+    const level = await Promise.all(batch.map((entry) => readProfile(inside(folder, entry), parent)));
     batch = [];
     for (const profile of level) {
       if (profile === undefined) continue;
       found.push(profile.profile);
-      if (profile.hasChildren) await readChildren(join(profile.folder, 'profiles'), profile.profile.name, found);
+      if (profile.hasChildren) await readChildren(inside(profile.folder, 'profiles'), profile.profile.name, found);
     }
   };
-  for await (const entry of await opendir(folder)) {
+  for await (const entry of await opendir(folder, { encoding: 'latin1' })) {
     // By the hundred thousand in complain mode, so they are skipped by the folder's name, before any of their files is read.
     if (parent !== undefined && entry.name.startsWith('null-')) continue;
     batch.push(entry.name);
@@ -41,7 +40,15 @@ async function readLevel(folder: string, parent: string | undefined, found: Kern
   await readBatch();
 }
 
-async function readChildren(folder: string, parent: string, found: KernelProfile[]): Promise<void> {
+/**
+ * Of a name the kernel keeps some bytes and drops others (`mangle_name` in security/apparmor/apparmorfs.c), so that what remains of one
+ * beyond ASCII is no text: a path has to be made of its bytes. `entry`: one character for each.
+ */
+function inside(folder: Buffer, entry: string): Buffer {
+  return Buffer.concat([folder, Buffer.from(`/${entry}`, 'latin1')]);
+}
+
+async function readChildren(folder: Buffer, parent: string, found: KernelProfile[]): Promise<void> {
   try {
     await readLevel(folder, parent, found);
   } catch (error) {
@@ -50,19 +57,19 @@ async function readChildren(folder: string, parent: string, found: KernelProfile
 }
 
 interface ProfileFolder {
-  folder: string;
+  folder: Buffer;
   profile: KernelProfile;
   hasChildren: boolean;
 }
 
-async function readProfile(folder: string, parent: string | undefined): Promise<ProfileFolder | undefined> {
+async function readProfile(folder: Buffer, parent: string | undefined): Promise<ProfileFolder | undefined> {
   const [name, mode, rawSha256, attach] = await Promise.all([
-    readLine(join(folder, 'name')),
-    readLine(join(folder, 'mode')),
-    readLine(join(folder, 'raw_sha256')),
-    readLine(join(folder, 'attach')),
+    readLine(inside(folder, 'name')),
+    readLine(inside(folder, 'mode')),
+    readLine(inside(folder, 'raw_sha256')),
+    readLine(inside(folder, 'attach')),
   ]);
-  const rawSha1 = rawSha256 === undefined ? await readLine(join(folder, 'raw_sha1')) : undefined;
+  const rawSha1 = rawSha256 === undefined ? await readLine(inside(folder, 'raw_sha1')) : undefined;
   if (name === undefined || mode === undefined) return undefined;
   return {
     folder,
@@ -73,7 +80,7 @@ async function readProfile(folder: string, parent: string | undefined): Promise<
       ...(rawSha1 === undefined ? {} : { rawSha1 }),
       ...(attach === undefined ? {} : { attach }),
     },
-    hasChildren: await exists(join(folder, 'profiles')),
+    hasChildren: await exists(inside(folder, 'profiles')),
   };
 }
 
@@ -83,7 +90,7 @@ function fullName(name: string, parent: string | undefined): string {
   return `${parent}//${name}`;
 }
 
-async function exists(folder: string): Promise<boolean> {
+async function exists(folder: Buffer): Promise<boolean> {
   try {
     const opened = await opendir(folder);
     await opened.close();
@@ -95,7 +102,7 @@ async function exists(folder: string): Promise<boolean> {
 }
 
 /** One line without its end; undefined where the kernel has no such file, or no longer. */
-async function readLine(path: string): Promise<string | undefined> {
+async function readLine(path: Buffer): Promise<string | undefined> {
   try {
     return (await readFile(path, 'utf8')).replace(/\n$/, '');
   } catch (error) {

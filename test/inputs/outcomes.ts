@@ -139,7 +139,15 @@ export const INPUT_OUTCOMES: readonly InputOutcome[] = [
     warnings: ['no-abi', 'no-file-rule', 'no-signal-rule'],
     compile: 'ok',
   },
-  { input: 'name-253', outcome: 'accepted', rules: [], warnings: ['no-abi', 'no-signal-rule'], compile: 'ok' },
+  { input: 'name-244', outcome: 'accepted', rules: [], warnings: ['no-abi', 'no-signal-rule'], compile: 'ok' },
+  {
+    input: 'name-253',
+    outcome: 'refused',
+    rules: ['hostile-name'],
+    warnings: ['no-abi', 'no-signal-rule'],
+    line: 1,
+    compile: 'ok',
+  },
   {
     input: 'name-4000',
     outcome: 'refused',

@@ -12,6 +12,6 @@ export async function kernelRevision(node: TestNode): Promise<string> {
  * to the data that it was loaded from. The same as before means that it was there all the time, whatever became of others.
  */
 export async function kernelEntry(node: TestNode, profile: string): Promise<string> {
-  const script = `cd /sys/kernel/security/apparmor/policy/profiles && file=$(grep -lxF '${profile}' */name) && readlink -f "\${file%name}raw_data" && echo "$file"`;
+  const script = `cd /sys/kernel/security/apparmor/policy/profiles && file=$(grep -lxF '${profile}' */name) && readlink "\${file%name}raw_data" && echo "$file"`;
   return (await inNode(node, script)).stdout.trim();
 }

@@ -118,6 +118,19 @@ describe('kernel/apparmor', () => {
       expect((await kernel().profiles()).map(({ name }) => name)).to.deep.equal(['a (b) c']);
     });
 
+    it('reads a profile whose folder is no text, as the kernel makes it of a name beyond ASCII', async () => {
+      const path = Buffer.concat([
+        Buffer.from(join(apparmor, 'policy/profiles/')),
+        Buffer.from([0xd0, 0xd1, 0xd0]),
+        Buffer.from('.31'),
+      ]);
+      await mkdir(path);
+      for (const [name, content] of Object.entries({ name: 'при\n', mode: 'enforce\n', raw_sha256: 'ab\n' })) {
+        await writeFile(Buffer.concat([path, Buffer.from(`/${name}`)]), content);
+      }
+      expect(await kernel().profiles()).to.deep.equal([{ name: 'при', mode: 'enforce', rawSha256: 'ab' }]);
+    });
+
     it('throws if the list cannot be read', async () => {
       await rm(join(apparmor, 'policy'), { recursive: true });
       expect(await codeOf(kernel().profiles())).to.equal('ENOENT');

@@ -20,6 +20,7 @@ const PROFILES: Readonly<Record<string, readonly string[]>> = {
   dup: ['f', 'f'],
   'flags-multiline': ['good'],
   'k8s-nginx': ['k8s-nginx'],
+  'name-244': ['a'.repeat(244)],
   'name-253': ['a'.repeat(253)],
   'name-4000': ['a'.repeat(4000)],
   'name-dash': ['-rf'],

@@ -22,7 +22,7 @@ function profileNamed(name: string): string {
 
 type Case = [title: string, text: string, findings: readonly string[], options?: Partial<ReviewInput>];
 
-const LONG = 'x'.repeat(253);
+const LONG = 'x'.repeat(244);
 
 const CASES: Readonly<Record<string, readonly Case[]>> = {
   'text-too-large': [
