@@ -1,4 +1,4 @@
-import { prepare, prepareTemplate } from './artefacts.ts';
+import { prepare } from './artefacts.ts';
 import { defaultCacheFolder } from './cache.ts';
 import {
   findHeldCluster,
@@ -36,7 +36,7 @@ try {
 async function run(command: string): Promise<number> {
   switch (command) {
     case 'prepare':
-      await Promise.all([prepare(cache), prepareTemplate(cache, 'bookworm'), imageBinaries(cache)]);
+      await Promise.all([prepare(cache), imageBinaries(cache)]);
       await operatorImage(cache);
       return 0;
     case 'up': {

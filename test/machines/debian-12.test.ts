@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { AppArmorNode, AppArmorNodeStatusWarning } from '../../src/api/generated/index.ts';
 import type { TestNode } from '../testbed/node.ts';
-import { agentPod, agentReady, NAMESPACE, removeNode } from './agents.ts';
-import { addNode, cluster, twoNodes } from './fixture.ts';
+import { agentPod, agentReady, NAMESPACE, removeNode } from '../node/agents.ts';
+import { addNode, cluster, twoNodes } from '../node/fixture.ts';
 import {
   applyProfiles,
   confinementOf,
@@ -16,7 +16,7 @@ import {
   profileReady,
   profilesReady,
   runPods,
-} from './operator.ts';
+} from '../node/operator.ts';
 
 const LABEL = 'debian-12-test';
 const VARIANT = 'debian-12-variant';
