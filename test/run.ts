@@ -40,7 +40,7 @@ async function makeRunFolder(): Promise<string> {
 }
 
 const allLevels = ['lint', 'types', 'unit', 'cluster', 'node', 'machines'] as const;
-/** Ten minutes of machines that boot would make the whole longer than anybody waits for before a push. */
+/** Another kind of machine has to be made and booted for them: five minutes, on top of all the others. */
 const ON_DEMAND: readonly Level[] = ['machines'];
 type Level = (typeof allLevels)[number];
 

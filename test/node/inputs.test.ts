@@ -105,7 +105,10 @@ interface HandMadeInput {
 /** Many texts define a profile of the same name; those that may be loaded get one of their own. */
 function handMadeInput(outcome: InputOutcome): HandMadeInput {
   const name = `inputs-${outcome.input}`;
-  const text = readInput(outcome.input).replaceAll(/\bprofile ("?)(?:f|good)\b/g, `profile $1${name}`);
+  const text = readInput(outcome.input).replaceAll(
+    /\bprofile ("?)(?:f|good|k8s-apparmor-example-deny-write)\b/g,
+    `profile $1${name}`,
+  );
   const { profiles } = reviewPolicy({ text, allowHostAttachment: true });
   return { name, outcome, text, profiles, object: handMadeObject(name, profiles.length === 0 ? [name] : profiles) };
 }
