@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { waitFor } from '../testbed/process.ts';
 import { cluster, twoNodes } from './fixture.ts';
 import { handMadeObject } from './hand-made.ts';
-import { kernelRevision } from './kernel-entry.ts';
+import { kernelRevision } from './kernel-revision.ts';
 import {
   applyProfile,
   applyProfiles,

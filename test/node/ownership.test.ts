@@ -5,7 +5,7 @@ import { agentPod, NAMESPACE } from './agents.ts';
 import { cluster, twoNodes } from './fixture.ts';
 import { handMadeObject } from './hand-made.ts';
 import { enterProfile, type HostProcess } from './host-process.ts';
-import { kernelRevision } from './kernel-entry.ts';
+import { kernelRevision } from './kernel-revision.ts';
 import {
   applyProfiles,
   DEADLINE_MS,
