@@ -17,7 +17,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | column -t -s $$'\t'
 
 .PHONY: test
-test: $(installed) ## all tests; LEVEL=lint|types|unit|cluster|node|machines and GREP='part of a title' pick some
+test: $(installed) ## all tests; LEVEL=lint|types|unit|cluster|node|long and GREP='part of a title' pick some
 	@LEVEL='$(LEVEL)' GREP='$(subst ','\'',$(GREP))' exec node test/run.ts
 
 .PHONY: lint types unit

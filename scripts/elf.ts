@@ -10,6 +10,13 @@ const MACHINE = { amd64: 62, arm64: 183 } as const satisfies Record<Architecture
 /** `e_machine` is the halfword at offset 18. */
 const HEADER_LENGTH = 20;
 
+/** Where `Elf64_Ehdr` and `Elf64_Phdr` have these fields, in bytes: elf.h of glibc. */
+const HEADER64_LENGTH = 64;
+const PROGRAM_HEADERS = { offsetAt: 32, sizeAt: 54, countAt: 56 } as const;
+/** Their number and the index of their names follow their size, up to the header's end. */
+const SECTION_HEADERS = { offsetAt: 40, sizeAt: 58 } as const;
+const SEGMENT = { offsetAt: 8, fileSizeAt: 32 } as const;
+
 /** A file is not the executable that it should be. */
 export class ElfError extends Error {
   override name = 'ElfError';
@@ -34,6 +41,28 @@ export function elfMachine(header: Buffer, file: string): number {
   if (!isElf(header)) throw new ElfError(`${file} is not an ELF file`);
   if (header[4] !== 2 || header[5] !== 1) throw new ElfError(`${file} is not a 64-bit little-endian ELF file`);
   return header.readUInt16LE(18);
+}
+
+/**
+ * An executable up to the end of its last segment. What follows there, symbols and debug information, neither the kernel nor
+ * the dynamic loader reads: of Node.js 18 of 127 MB, 4.3 of them when compressed. binutils' strip does the same, but for another
+ * architecture only from a package of its own.
+ */
+export function segmentsOf(executable: Buffer, file: string): Buffer {
+  elfMachine(executable, file);
+  const headers = Number(executable.readBigUInt64LE(PROGRAM_HEADERS.offsetAt));
+  const size = executable.readUInt16LE(PROGRAM_HEADERS.sizeAt);
+  const count = executable.readUInt16LE(PROGRAM_HEADERS.countAt);
+  let end = Math.max(HEADER64_LENGTH, headers + size * count);
+  for (let at = headers; at < headers + size * count; at += size) {
+    const offset = executable.readBigUInt64LE(at + SEGMENT.offsetAt);
+    end = Math.max(end, Number(offset + executable.readBigUInt64LE(at + SEGMENT.fileSizeAt)));
+  }
+  if (end > executable.length) throw new ElfError(`${file} ends before its last segment`);
+  const kept = Buffer.from(executable.subarray(0, end));
+  kept.fill(0, SECTION_HEADERS.offsetAt, SECTION_HEADERS.offsetAt + 8);
+  kept.fill(0, SECTION_HEADERS.sizeAt, HEADER64_LENGTH);
+  return kept;
 }
 
 function isElf(header: Buffer): boolean {

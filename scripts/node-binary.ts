@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { access, copyFile, mkdir, mkdtemp, readFile, rm, utimes } from 'node:fs/promises';
+import { access, copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { checkElfMachine, type Architecture } from './elf.ts';
+import { checkElfMachine, segmentsOf, type Architecture } from './elf.ts';
 
 const run = promisify(execFile);
 
@@ -20,7 +20,7 @@ export interface NodePlace {
 }
 
 /**
- * Puts the Node.js of an architecture into a folder, with its licence; returns the package's name and version. Takes it from
+ * Puts the Node.js of an architecture into a folder, without its symbols and with its licence; returns the package's name and version. Takes it from
  * node_modules, or, where npm has left it out because this machine is another, from the registry. Throws ElfError if it is
  * not for that architecture.
  */
@@ -44,14 +44,13 @@ export async function placeNode(architecture: Architecture, place: NodePlace): P
 
 /** Fixed times make equal image layers, which nodes need not fetch again; npm sets the time of installation. */
 async function copyNode(source: string, architecture: Architecture, folder: string): Promise<void> {
-  await checkElfMachine(join(source, 'bin', 'node'), architecture);
+  const node = join(source, 'bin', 'node');
+  await checkElfMachine(node, architecture);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  for (const file of ['bin/node', 'LICENSE']) {
-    const target = join(folder, basename(file));
-    await copyFile(join(source, file), target);
-    await utimes(target, 0, 0);
-  }
+  await writeFile(join(folder, 'node'), segmentsOf(await readFile(node), node), { mode: 0o755 });
+  await copyFile(join(source, 'LICENSE'), join(folder, 'LICENSE'));
+  for (const file of ['node', 'LICENSE']) await utimes(join(folder, file), 0, 0);
 }
 
 /** In the project's folder, so that npm uses the project's and the user's registry settings. */

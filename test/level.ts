@@ -3,8 +3,9 @@ import { join, relative } from 'node:path';
 import Mocha from 'mocha';
 
 /**
- * Runs the mocha tests of one level in this process and writes how many there were: `node test/level.ts LEVEL FILE
- * [PART OF A TITLE]`. test/run.ts calls it. Mocha's own command line would do for the tests, but not for the numbers.
+ * Runs the mocha tests of one level in this process, or those of one of so many parts of its files, and writes how many there
+ * were: `node test/level.ts LEVEL FILE PART/PARTS [PART OF A TITLE]`. test/run.ts calls it. Mocha's own command line would do for the
+ * tests, but not for the numbers.
  */
 export interface LevelCounts {
   passed: number;
@@ -13,9 +14,9 @@ export interface LevelCounts {
 }
 
 /** Per test, unless it sets its own. Nodes are emulated machines, about 20 times slower than this one. */
-const timeouts: Record<string, number> = { unit: 10_000, cluster: 60_000, node: 400_000, machines: 400_000 };
+const timeouts: Record<string, number> = { unit: 10_000, cluster: 60_000, node: 400_000, long: 400_000 };
 
-async function runLevel(level: string, countsFile: string, grep: string | undefined): Promise<void> {
+async function runLevel(level: string, countsFile: string, part: string, grep: string | undefined): Promise<void> {
   const mocha = new Mocha({
     reporter: level === 'unit' && grep === undefined ? 'dot' : 'spec',
     timeout: timeouts[level] ?? 10_000,
@@ -25,7 +26,8 @@ async function runLevel(level: string, countsFile: string, grep: string | undefi
   if (grep !== undefined) mocha.grep(grep);
   const files: string[] = [];
   for await (const file of glob(join(import.meta.dirname, level, '**/*.test.ts'))) files.push(file);
-  for (const file of files.sort()) mocha.addFile(file);
+  const [which = 1, parts = 1] = part.split('/').map(Number);
+  for (const [index, file] of files.sort().entries()) if (index % parts === which - 1) mocha.addFile(file);
   await mocha.loadFilesAsync();
 
   const counts: LevelCounts = { passed: 0, failed: 0, skipped: 0 };
@@ -70,4 +72,4 @@ function longest(elapsedMs: ReadonlyMap<string, number>): readonly string[] {
     });
 }
 
-await runLevel(process.argv[2] ?? '', process.argv[3] ?? '', process.argv[4]);
+await runLevel(process.argv[2] ?? '', process.argv[3] ?? '', process.argv[4] ?? '', process.argv[5]);

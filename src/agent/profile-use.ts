@@ -12,8 +12,8 @@ export interface ProfileUseWatch {
   watch(profiles: readonly string[]): void;
   /** Looks at all of them now. Returns whether anything is to be said or done differently. */
   look(): Promise<boolean>;
-  /** Looks at these now and says whether nothing at all runs under them. */
-  isFree(profiles: readonly string[]): Promise<boolean>;
+  /** Looks at these now and returns those of them that nothing at all runs under. */
+  freeOf(profiles: ReadonlySet<string>): Promise<ReadonlySet<string>>;
 }
 
 /** The number of processes in the status changes at most so often, except from and to 0. */
@@ -46,12 +46,12 @@ export function createProfileUseWatch(processes: ProcessTable, now: () => number
     return !isKept;
   };
 
-  const lookAt = async (profiles: readonly string[]): Promise<{ changed: boolean; free: boolean }> => {
-    const seen = await see(processes, new Set(profiles));
+  const lookAt = async (profiles: ReadonlySet<string>): Promise<{ changed: boolean; free: ReadonlySet<string> }> => {
+    const seen = await see(processes, profiles);
     let changed = false;
-    let free = true;
+    const free = new Set<string>();
     for (const [profile, next] of seen) {
-      if (isUsed(next.use)) free = false;
+      if (!isUsed(next.use)) free.add(profile);
       if (watched.has(profile)) changed = note(profile, next) || changed;
     }
     return { changed, free };
@@ -70,8 +70,8 @@ export function createProfileUseWatch(processes: ProcessTable, now: () => number
       for (const profile of watched.keys()) if (!wanted.has(profile)) watched.delete(profile);
       for (const profile of wanted) if (!watched.has(profile)) watched.set(profile, undefined);
     },
-    look: async () => (watched.size === 0 ? false : (await lookAt([...watched.keys()])).changed),
-    isFree: async (profiles) => (await lookAt(profiles)).free,
+    look: async () => (watched.size === 0 ? false : (await lookAt(new Set(watched.keys()))).changed),
+    freeOf: async (profiles) => (await lookAt(profiles)).free,
   };
 }
 

@@ -4,6 +4,7 @@ import { retryDelay } from '../kube/backoff.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/errors.ts';
+import type { PartialObject } from '../kube/resource.ts';
 import type { Logger } from '../log.ts';
 import { mergePatchBetween } from './merge-patch.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -64,6 +65,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   let longest = BURST_UNTOLD_MS.first;
   /** The first change that is not written yet, and when to write if no other follows. */
   let unwritten: { since: number; dueAt: number; isFirst: boolean } | undefined;
+  /** The last write: what was to be, and the version that it made. */
+  let written: { offered: AppArmorNodeStatus; uid: string; resourceVersion: string } | undefined;
   /** What the server made of what was offered: if its CRD drops a field, writing again would not bring it back. */
   let answered: { offered: AppArmorNodeStatus; status: SeenNode['status'] } | undefined;
 
@@ -98,23 +101,28 @@ export function createReporter(options: ReporterOptions): Reporter {
     }
   };
 
+  /** Of the version that the last write made, a watch event says what the server made of it. */
+  const noteAnswer = ({ uid, resourceVersion, status }: SeenNode): void => {
+    if (written?.uid !== uid || written.resourceVersion !== resourceVersion) return;
+    answered = { offered: written.offered, status };
+  };
+
+  /** Its answer is without the status, which comes by the watch anyway: it may be large, and there are many nodes. */
   const write = async (status: Record<string, unknown>): Promise<void> => {
     lastWrite = clock.now();
     if (unwritten?.isFirst === false) longest = Math.min(longest * 2, BURST_UNTOLD_MS.longest);
     unwritten = undefined;
     const before = { offered, seen };
     try {
-      const key = { name: node };
-      const written = await client.mergePatch<AppArmorNode>(
-        APPARMOR_NODE,
-        key,
-        { status },
-        { subresource: 'status', signal },
-      );
+      const how = { subresource: 'status', metadataOnly: true, signal } as const;
+      const { metadata } = await client.mergePatch<PartialObject>(APPARMOR_NODE, { name: node }, { status }, how);
       metrics.reportWrites.inc({ result: 'ok' });
-      const now = seenNode(written);
-      if (before.offered !== undefined) answered = { offered: before.offered, status: now.status };
-      if (seen === undefined || !isOlder(now, seen)) seen = now;
+      if (before.offered === undefined) return;
+      const { uid, resourceVersion } = metadata;
+      written = { offered: before.offered, uid, resourceVersion };
+      const supposed = { uid, resourceVersion, status: { ...before.offered }, unload: seen?.unload ?? [] };
+      if (seen?.uid === uid && seen.resourceVersion === resourceVersion) noteAnswer(seen);
+      else if (seen === undefined || seen === before.seen || isOlder(seen, supposed)) seen = supposed;
     } catch (error) {
       if (signal.aborted) return;
       metrics.reportWrites.inc({ result: 'error' });
@@ -132,6 +140,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     seen(next) {
       if (next !== undefined && seen !== undefined && isOlder(next, seen)) return;
       seen = next;
+      if (next !== undefined) noteAnswer(next);
       if (patch() !== undefined) changed();
     },
     isCurrent: () => offered !== undefined && seen !== undefined && patch() === undefined,

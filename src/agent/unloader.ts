@@ -59,7 +59,7 @@ export function createUnloader(parts: Omit<ActParts, 'store'> & { processes: Pro
       const failed = await carryOutRemovals(
         removals,
         { ledger, attempts },
-        { ...parts, isFree: (profiles) => use.isFree(profiles) },
+        { ...parts, freeOf: (profiles) => use.freeOf(profiles) },
       );
       for (const [profile, failure] of failed) {
         failures.set(profile, failure);

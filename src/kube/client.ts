@@ -15,7 +15,7 @@ export interface KubeClient {
   update<T>(resource: Resource, object: T & KubeObject, options?: SubresourceOptions): Promise<T>;
   /** Server-side apply; `apiVersion` and `kind` are filled in from the resource. */
   apply<T>(resource: Resource, object: object, options: ApplyOptions): Promise<T>;
-  mergePatch<T>(resource: Resource, key: ObjectKey, patch: object, options?: SubresourceOptions): Promise<T>;
+  mergePatch<T>(resource: Resource, key: ObjectKey, patch: object, options?: PatchOptions): Promise<T>;
   /** Resolves when the deletion is accepted. A uid or resourceVersion that no longer fits is a conflict. */
   delete(resource: Resource, key: ObjectKey, options?: DeleteOptions): Promise<void>;
 }
@@ -26,6 +26,11 @@ export interface RequestOptions {
 
 export interface SubresourceOptions extends RequestOptions {
   subresource?: 'status';
+}
+
+export interface PatchOptions extends SubresourceOptions {
+  /** The answer is PartialObjectMetadata: for whoever hears by a watch what became of the object. */
+  metadataOnly?: boolean;
 }
 
 export interface ApplyOptions extends SubresourceOptions {
@@ -75,6 +80,7 @@ export function createKubeClient(transport: Transport): KubeClient {
       request(transport, 'PATCH', objectPath(resource, key, options?.subresource), options, {
         body: patch,
         contentType: 'application/merge-patch+json',
+        ...(options?.metadataOnly === true ? { accept: PARTIAL_OBJECT } : {}),
       }),
     delete: (resource, key, options) => deleteObject(transport, resource, key, options),
   };
@@ -85,7 +91,7 @@ async function request<T>(
   method: 'GET' | 'POST' | 'PUT' | 'PATCH',
   path: string,
   options: RequestOptions | undefined,
-  more: { body?: object; contentType?: string; query?: Record<string, string | boolean> } = {},
+  more: { body?: object; contentType?: string; accept?: string; query?: Record<string, string | boolean> } = {},
 ): Promise<T> {
   const signal = options?.signal;
   const answer = await transport.request({ method, path, ...more, ...(signal === undefined ? {} : { signal }) });
@@ -120,6 +126,8 @@ async function listAll<T>(transport: Transport, resource: Resource, options: Lis
 /** Objects per page: client-go's. */
 const PAGE_SIZE = 500;
 
+/** One object, also in a watch's events. */
+export const PARTIAL_OBJECT = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**

@@ -1,6 +1,6 @@
 import type { Backoff } from './backoff.ts';
 import { retryDelay } from './backoff.ts';
-import { listPages } from './client.ts';
+import { listPages, PARTIAL_OBJECT } from './client.ts';
 import type { Clock } from './clock.ts';
 import { errorOfStatus, isGone, KubeError } from './errors.ts';
 import type { Status } from './errors.ts';
@@ -89,8 +89,6 @@ async function list<T extends KubeObject>(
   return resourceVersion;
 }
 
-const PARTIAL_EVENT = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-
 /**
  * Watches from a resourceVersion until the server ends the watch at its time, telling each position reached. Throws if it
  * ends otherwise; a KubeError for which `isGone` holds if the server no longer has the position.
@@ -116,7 +114,7 @@ async function watch<T extends KubeObject>(
       labelSelector: options.labelSelector,
       fieldSelector: options.fieldSelector,
     },
-    ...(options.metadataOnly === true ? { accept: PARTIAL_EVENT } : {}),
+    ...(options.metadataOnly === true ? { accept: PARTIAL_OBJECT } : {}),
     signal: options.signal,
   });
   onContact();

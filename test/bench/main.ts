@@ -6,11 +6,13 @@ import { defaultCacheFolder, formatElapsed, type Cache } from '../testbed/cache.
 import { ensurePrerequisites, PrerequisiteError } from '../testbed/prerequisites.ts';
 import { interruption, InterruptedError } from '../testbed/process.ts';
 import { allIds, MEASUREMENTS, type Measurement } from './catalogue.ts';
+import { growthPlot } from './plot.ts';
 import { mergeRows, rowOf, tableOf, type Figure, type Results, type Row } from './results.ts';
 import { STAND_INS } from './stand-ins.ts';
-import { startWorld } from './world.ts';
+import { startWorld, type Reporters } from './world.ts';
 
 const FILE = join(import.meta.dirname, 'results.json');
+const PLOT = join(import.meta.dirname, '../../docs/growth.svg');
 const PROJECT = join(import.meta.dirname, '../..');
 
 /** `make bench`: ROW (one id, or several with commas) picks; without it, what these sources have not been measured for. */
@@ -22,8 +24,11 @@ async function main(): Promise<void> {
     const sources = await sourcesHash();
     const wanted = await wantedIds(process.env['ROW'] ?? '', sources);
     const cache = { folder: defaultCacheFolder(process.env), log, signal };
-    await ensurePrerequisites('cluster', cache, process.env['PATH'] ?? '');
-    for (const group of groups(wanted)) {
+    const chosen = groups(wanted);
+    // What is measured without a world takes the test bed's images and machines.
+    const purpose = chosen.some((group) => group.world === undefined) ? 'node' : 'cluster';
+    await ensurePrerequisites(purpose, cache, process.env['PATH'] ?? '');
+    for (const group of chosen) {
       await measureGroup(
         group,
         { cache, signal, log, profiles: process.env['PROFILES'] || undefined },
@@ -65,15 +70,23 @@ async function wantedIds(text: string, sources: string): Promise<Set<string>> {
 }
 
 interface Group {
-  nodes: number;
+  /** Absent: none is needed. */
+  world?: { nodes: number; reporters: Reporters };
   measurements: readonly Measurement[];
 }
 
-/** By the number of nodes of their world; 0: none is needed. */
+/** By the world that they are measured in. */
 function groups(wanted: ReadonlySet<string>): Group[] {
   const chosen = MEASUREMENTS.filter(({ ids }) => ids.some((id) => wanted.has(id)));
-  const byNodes = Map.groupBy(chosen, ({ in: where }) => (where.kind === 'world' ? where.nodes : 0));
-  return [...byNodes].map(([nodes, measurements]) => ({ nodes, measurements }));
+  const alike = Map.groupBy(chosen, ({ in: where }) =>
+    where.kind === 'world' ? `${where.nodes} ${where.reporters}` : '',
+  );
+  return [...alike.values()].map((measurements) => {
+    const [first] = measurements;
+    if (first?.in.kind !== 'world') return { measurements };
+    const { nodes, reporters } = first.in;
+    return { world: { nodes, reporters }, measurements };
+  });
 }
 
 interface MeasureOptions {
@@ -84,17 +97,17 @@ interface MeasureOptions {
 }
 
 async function measureGroup(
-  { nodes, measurements }: Group,
+  { world: size, measurements }: Group,
   { cache, signal, log, profiles }: MeasureOptions,
   onFigures: (figures: readonly Figure[]) => Promise<void>,
 ): Promise<void> {
   const profiling = profiles === undefined ? {} : { profiles };
-  const world = nodes === 0 ? undefined : await startWorld({ nodes, cache, signal, log, ...profiling });
+  const world = size === undefined ? undefined : await startWorld({ ...size, cache, signal, log, ...profiling });
   try {
     for (const { ids, in: where } of measurements) {
       log(`measuring ${ids.join(', ')}`);
       if (where.kind === 'alone') await onFigures(await where.measure(cache));
-      else if (world !== undefined) await onFigures(await where.measure(world));
+      else if (world !== undefined) await onFigures(await where.measure(world, (await readResults()).rows));
     }
   } finally {
     await world?.stop();
@@ -129,6 +142,8 @@ async function store(rows: readonly Row[]): Promise<void> {
   const results = await readResults();
   const merged = { ...results, rows: mergeRows(results.rows, rows, allIds()) };
   await writeFile(FILE, `${JSON.stringify(merged, null, 2)}\n`);
+  const points = merged.rows.map(({ point }) => point).filter((point) => point !== undefined);
+  if (points.length > 0) await writeFile(PLOT, growthPlot(points));
 }
 
 await main();

@@ -11,6 +11,17 @@ export interface Row {
   measuredAt: string;
   /** Of the sources that it was measured with. */
   sources: string;
+  /** If it is a point of the curves of growth. */
+  point?: Point;
+}
+
+/** What was measured at one size, the rest being as at the others of its curve. */
+export interface Point {
+  of: 'nodes' | 'policies';
+  size: number;
+  seconds: number;
+  writes: number;
+  controllerMB: number;
 }
 
 export interface Machine {
@@ -33,6 +44,12 @@ export type Figure = Omit<Row, 'met' | 'measuredAt' | 'sources'>;
 export function rowOf(figure: Figure, measuredAt: Date, sources: string): Row {
   const value = Number(figure.value.toPrecision(4));
   return { ...figure, value, met: value <= figure.goal, measuredAt: measuredAt.toISOString(), sources };
+}
+
+/** How much faster than linearly the fastest of a point's figures has grown since another; at most 1 if none has. */
+export function growthOver(first: Point, point: Point): number {
+  const linear = point.size / first.size;
+  return Math.max(...(['seconds', 'writes', 'controllerMB'] as const).map((key) => point[key] / first[key] / linear));
 }
 
 /** New rows replace those of the same id; the order is that of `ids`, and what is not among them is dropped. */

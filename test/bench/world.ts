@@ -14,6 +14,7 @@ import { difference, readSamples, REQUESTS, totalOf, writesOf, type Sample } fro
 import { prepareController, type BenchController } from './controller-process.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { createNodes } from './nodes.ts';
+import { reportAll } from './reports.ts';
 
 /** A real control plane, the real controller, and the real agents of so many nodes, all at rest. */
 export interface World {
@@ -34,8 +35,12 @@ export interface World {
   stop(): Promise<void>;
 }
 
+/** Who reports for the nodes: agents, or the bench, which then writes what agents would have. */
+export type Reporters = 'agents' | 'bench';
+
 export interface WorldOptions {
   nodes: number;
+  reporters: Reporters;
   cache: Cache;
   signal: AbortSignal;
   log: (line: string) => void;
@@ -91,8 +96,9 @@ async function start(options: WorldOptions, owner: ReturnType<typeof createOwner
 
   log(`${nodes} nodes: creating them`);
   const identities = await createNodes({ client, transport, namespace: NAMESPACE }, nodes);
-  log(`${nodes} nodes: starting their agents`);
-  const fleet = await startFleet(identities, { ...parts, folder: inMemory });
+  const agents = options.reporters === 'agents' ? identities : [];
+  log(`${nodes} nodes: starting ${agents.length} agents`);
+  const fleet = await startFleet(agents, { ...parts, folder: inMemory });
   owner.add(() => fleet.stop());
 
   const samples = async (...names: string[]): Promise<Sample[]> =>
@@ -113,16 +119,17 @@ async function start(options: WorldOptions, owner: ReturnType<typeof createOwner
     writesAtRest: (forMs = AT_REST_MS) => writesAtRest(writes, forMs, signal),
     stop: owner.stop,
   };
-  await agentsReported(world);
+  if (options.reporters === 'bench') await reportAll(world, {});
+  await allReported(world);
   await world.writesAtRest();
-  log(`${nodes} nodes: every agent has reported`);
+  log(`${nodes} nodes: all have reported`);
   return world;
 }
 
-/** Every agent has written its first report. */
-async function agentsReported({ client, fleet, nodes, signal }: World): Promise<void> {
+/** Every node's first report is there. */
+async function allReported({ client, fleet, nodes, signal }: World): Promise<void> {
   const deadlineMs = 60_000 + 60 * nodes;
-  await waitFor(`${nodes} agents to report`, { deadlineMs, intervalMs: 1000, signal }, async () => {
+  await waitFor(`${nodes} nodes to report`, { deadlineMs, intervalMs: 1000, signal }, async () => {
     fleet.check();
     const { items } = await client.list<AppArmorNode>(APPARMOR_NODE, { freshness: 'cached' });
     return items.filter(({ status }) => status?.enforcing === true).length === nodes;

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { measureChange } from '../bench/rows/change.ts';
 import { measureIdle } from '../bench/rows/idle.ts';
 import { measureProfilesAtOnce } from '../bench/rows/profiles-at-once.ts';
+import { measureReconnect } from '../bench/rows/reconnect.ts';
+import { measureRestart } from '../bench/rows/restart.ts';
 import type { Figure } from '../bench/results.ts';
 import { startWorld, type World } from '../bench/world.ts';
 import { defaultCacheFolder } from '../testbed/cache.ts';
@@ -17,7 +19,7 @@ describe('the bench, at 50 nodes', () => {
     this.timeout(120_000);
     const signal = interruption();
     const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
-    world = await startWorld({ nodes: NODES, cache, signal, log: () => undefined });
+    world = await startWorld({ nodes: NODES, reporters: 'agents', cache, signal, log: () => undefined });
   });
 
   after('stop the nodes', async function () {
@@ -49,10 +51,32 @@ describe('the bench, at 50 nodes', () => {
     expect(valueOf(figures, id), detailOf(figures, id)).to.be.within(1, 6);
   });
 
+  it('after an outage of the API server every agent has the change that was made meanwhile, by one text each', async function () {
+    this.timeout(180_000);
+    const figures = await measureReconnect(running());
+    expect(valueOf(figures, 'reconnect-texts'), detailOf(figures, 'reconnect-texts')).to.equal(1);
+  });
+
   function running(): World {
     if (world === undefined) throw new Error('there in tests only');
     return world;
   }
+});
+
+describe('the bench, where it reports for the nodes', () => {
+  it('a controller that starts is right about what was reported without it', async function () {
+    this.timeout(240_000);
+    const signal = interruption();
+    const cache = { folder: defaultCacheFolder(process.env), log: console.log, signal };
+    const world = await startWorld({ nodes: 20, reporters: 'bench', cache, signal, log: () => undefined });
+    try {
+      const figures = await measureRestart(world, { policies: 5, podsPerNode: 2 });
+      expect(valueOf(figures, 'restart-20')).to.be.within(0, 60);
+      expect(valueOf(figures, 'controller-rss-20')).to.be.within(20, 400);
+    } finally {
+      await world.stop();
+    }
+  });
 });
 
 function valueOf(figures: readonly Figure[], id: string): number {

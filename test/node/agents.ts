@@ -12,13 +12,25 @@ export const NAMESPACE = 'apparmor-operator';
 /** The pod of a node's agent, as the kubelet says it is. */
 export interface AgentPod {
   name: string;
+  address: string;
   ready: boolean;
+  /** Of the container that runs or ran last; empty before the first. */
+  containerID: string;
+  /** Milliseconds since the epoch, in whole seconds, by the node's clock; undefined while it does not run. */
+  startedAt?: number;
 }
 
 interface PodStatus {
   metadata: { name: string };
   spec: { nodeName?: string };
-  status?: { containerStatuses?: { ready: boolean }[] };
+  status?: {
+    podIP?: string;
+    containerStatuses?: {
+      ready: boolean;
+      containerID?: string;
+      state?: { running?: { startedAt: string } };
+    }[];
+  };
 }
 
 /** Throws if there is none, or more than one as during a roll-out. */
@@ -30,7 +42,15 @@ export async function agentPod(node: TestNode): Promise<AgentPod> {
   });
   const [pod] = items;
   if (pod === undefined || items.length > 1) throw new Error(`${node.name} has ${items.length} agents`);
-  return { name: pod.metadata.name, ready: pod.status?.containerStatuses?.[0]?.ready ?? false };
+  const container = pod.status?.containerStatuses?.[0];
+  const started = container?.state?.running?.startedAt;
+  return {
+    name: pod.metadata.name,
+    address: pod.status?.podIP ?? '',
+    ready: container?.ready ?? false,
+    containerID: container?.containerID ?? '',
+    ...(started === undefined ? {} : { startedAt: Date.parse(started) }),
+  };
 }
 
 /** Waits until the agent of this boot has reported and is Ready. */
@@ -42,7 +62,13 @@ export async function agentReady(node: TestNode): Promise<AgentPod> {
   });
 }
 
-async function bootOf(node: TestNode): Promise<string> {
+/** The whole HTTP answer of the agent's health port. Asked from the node: kubectl hides what a 503 says. */
+export async function healthOf(node: TestNode, agent: AgentPod, path: string): Promise<string> {
+  const request = `printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' | busybox nc ${agent.address} 8081`;
+  return (await inNode(node, request)).stdout;
+}
+
+export async function bootOf(node: TestNode): Promise<string> {
   return (await inNode(node, 'cat /proc/sys/kernel/random/boot_id')).stdout.trim();
 }
 

@@ -125,6 +125,8 @@ export async function inNode(node: TestNode, script: string): Promise<{ stdout: 
 export interface PodOptions {
   name: string;
   node?: TestNode;
+  nodeSelector?: Readonly<Record<string, string>>;
+  labels?: Readonly<Record<string, string>>;
   profile?: string;
   command?: readonly string[];
 }
@@ -149,14 +151,15 @@ export async function createPods(pods: readonly PodOptions[]): Promise<void> {
   await kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: pods.map(pod) }));
 }
 
-function pod({ name, node, profile, command = ['sleep', '100000'] }: PodOptions): object {
+function pod({ name, node, nodeSelector, labels, profile, command = ['sleep', '100000'] }: PodOptions): object {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace: POD_NAMESPACE },
+    metadata: { name, namespace: POD_NAMESPACE, ...(labels === undefined ? {} : { labels }) },
     spec: {
       terminationGracePeriodSeconds: 0,
       ...(node === undefined ? {} : { nodeName: node.name }),
+      ...(nodeSelector === undefined ? {} : { nodeSelector }),
       containers: [
         {
           name: 'main',

@@ -4,6 +4,7 @@ import { operatorReady } from '../testbed/operator.ts';
 import { waitFor } from '../testbed/process.ts';
 import { cluster, twoNodes } from './fixture.ts';
 import { enterProfile, labelsUnder, type HostProcess } from './host-process.ts';
+import { kernelEntry } from './kernel-entry.ts';
 import {
   applyProfiles,
   confinementOf,
@@ -11,12 +12,14 @@ import {
   inNode,
   kernelProfiles,
   kubectl,
+  profileReady,
   profilesReady,
   runPods,
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 import { saysOf } from './report-rows.ts';
 
+const LABEL = 'unload-pool';
 /** From the end of what runs under a profile, and from the grant, whichever is later. */
 const REMOVED_WITHIN_MS = 30_000;
 /** What an object still means elsewhere, or might mean again, stays so long. */
@@ -30,14 +33,16 @@ describe('unloading what nobody wants', () => {
 
   before(async () => {
     const [first, second] = twoNodes();
+    await kubectl(['label', 'node', first.name, `${LABEL}=blue`]);
     const names = ['entered', 'stopped', 'unused', 'narrowed', 'narrowed-unused'].map((name) => `unload-${name}`);
     await applyProfiles({
       ...Object.fromEntries(names.map((name) => [name, { policy: policy(name) }])),
       'unload-parent': {
         policy: policy('unload-parent', `  profile child {\n    file,\n    signal (receive),\n  }\n`),
       },
+      'unload-labelled': { policy: policy('unload-labelled'), nodeSelector: { [LABEL]: 'blue' } },
     });
-    await profilesReady([...names, 'unload-parent']);
+    await profilesReady([...names, 'unload-parent', 'unload-labelled']);
     [entered, enteredChild] = await Promise.all([
       enterProfile(first, 'unload-entered'),
       enterProfile(first, 'unload-parent//child'),
@@ -50,6 +55,7 @@ describe('unloading what nobody wants', () => {
 
   after(async () => {
     await stopped?.start();
+    await kubectl(['label', 'node', twoNodes()[0].name, `${LABEL}-`]);
   });
 
   it('keeps what a force-deleted pod runs under while its kubelet is stopped, though no pod names it and it is granted', async () => {
@@ -80,6 +86,16 @@ describe('unloading what nobody wants', () => {
     expect(await confinementOf('unload-narrowed')).to.equal('unload-narrowed (enforce)');
   });
 
+  it('a label that comes back within a minute: taken up again, without a change of the kernel', async () => {
+    const [first] = twoNodes();
+    const entry = await kernelEntry(first, 'unload-labelled');
+    await kubectl(['label', 'node', first.name, `${LABEL}-`]);
+    await saysOf(first, 'unload-labelled', (said) => said.isGranted && said.row?.state === 'Retained');
+    await kubectl(['label', 'node', first.name, `${LABEL}=blue`]);
+    await saysOf(first, 'unload-labelled', (said) => said.isLoaded && said.row === undefined);
+    expect(await kernelEntry(first, 'unload-labelled')).to.equal(entry);
+  });
+
   it('keeps what a process that belongs to no pod entered by itself, and a parent for its child', async () => {
     const [first] = twoNodes();
     await deleteProfiles('unload-entered', 'unload-parent');
@@ -103,6 +119,16 @@ describe('unloading what nobody wants', () => {
     const [first] = twoNodes();
     await Promise.all([entered.end(), enteredChild.end()]);
     await removedWithin(REMOVED_WITHIN_MS, first, ['unload-entered', 'unload-parent', 'unload-parent//child']);
+  });
+
+  it('widened again: taken up without a change of the kernel, the pod confined throughout', async () => {
+    const [first] = twoNodes();
+    const entry = await kernelEntry(first, 'unload-narrowed');
+    await applyProfiles({ 'unload-narrowed': { policy: policy('unload-narrowed') } });
+    await saysOf(first, 'unload-narrowed', (said) => said.isLoaded && said.row === undefined);
+    await profileReady('unload-narrowed');
+    expect(await kernelEntry(first, 'unload-narrowed')).to.equal(entry);
+    expect(await confinementOf('unload-narrowed')).to.equal('unload-narrowed (enforce)');
   });
 
   it('narrowed by its nodeSelector: gone a minute later where nothing ran under it, and there only', async () => {

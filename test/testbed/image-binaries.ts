@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Architecture, ARCHITECTURES, readElfMachine } from '../../scripts/elf.ts';
 import { buildah, type ImageStorage, storageIn } from './buildah.ts';
 import { cached, type Cache } from './cache.ts';
-import { buildDockerfile, commitRoot, debianImageName, lowerContext, nodeVersion } from './image.ts';
+import { buildDockerfile, commitRoot, debianImageName, lowerContext, nodeSource } from './image.ts';
 import { debianArchive } from './rootfs.ts';
 
 const imageName = 'localhost/testbed/operator-for-all:1';
@@ -30,7 +30,7 @@ export async function imageBinaries(cache: Cache): Promise<Readonly<Record<Archi
   const contents = await Promise.all(sources.map((name) => readFile(join(import.meta.dirname, name))));
   const folder = await cached(cache, {
     name: 'image-binaries',
-    key: [amd64, arm64, await nodeVersion(), ...contents],
+    key: [amd64, arm64, await nodeSource(), ...contents],
     estimate: 'building the image for all architectures, 1 to 2 min',
     build: async (folder, log) => {
       const storage = storageIn(join(folder, 'storage'));

@@ -36,7 +36,7 @@ export async function lowerOperatorImage(cache: Cache): Promise<LowerImage> {
   const dockerfile = await readFile(join(project, 'Dockerfile'));
   const folder = await cached(cache, {
     name: 'operator-image-lower',
-    key: [debian, dockerfile, await nodeVersion(), await readFile(import.meta.filename)],
+    key: [debian, dockerfile, await nodeSource(), await readFile(import.meta.filename)],
     estimate: 'building the lower layers of the image, about 1 min',
     build: async (folder, log) => {
       const storage = storageIn(join(folder, 'storage'));
@@ -148,10 +148,11 @@ async function pushSplit(cache: Cache, storage: ImageStorage, image: string, fol
   await rm(layout, { recursive: true });
 }
 
-/** The versions of Node.js that go into images. */
-export async function nodeVersion(): Promise<string> {
+/** What decides which bytes of which Node.js go into images. */
+export async function nodeSource(): Promise<string> {
   const manifest = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as {
     optionalDependencies: Record<string, string>;
   };
-  return JSON.stringify(manifest.optionalDependencies);
+  const sources = ['node-binary.ts', 'elf.ts'].map((name) => readFile(join(project, 'scripts', name), 'utf8'));
+  return [JSON.stringify(manifest.optionalDependencies), ...(await Promise.all(sources))].join('\n');
 }

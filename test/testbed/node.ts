@@ -35,6 +35,8 @@ export interface TestNode {
 export interface JoinOptions {
   /** Added to the kernel's command line: such a node cannot be a restored one, it boots. */
   kernelArguments?: readonly string[];
+  /** A script that the machine runs as root before kubelet starts. */
+  beforeKubelet?: string;
 }
 
 export interface NodeOptions extends JoinOptions {
@@ -60,7 +62,8 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
   await createOverlay(disk, { file: o.template.disk, format: 'qcow2' });
   const identity = { machineId: randomBytes(16).toString('hex'), addresses, files: await nodeFiles(o, addresses) };
 
-  const start = async ({ kernelArguments: extra }: JoinOptions, archives: readonly string[]): Promise<Machine> => {
+  const start = async (how: JoinOptions, archives: readonly string[]): Promise<Machine> => {
+    const { kernelArguments: extra, beforeKubelet } = how;
     const machine = await startMachine({
       name: o.name,
       folder: o.run.folder,
@@ -76,6 +79,7 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
     try {
       for (const archive of archives) await importArchive(machine.channel, archive);
       await machine.plugDrive('kubernetes', o.kubernetesDrive);
+      if (beforeKubelet !== undefined) await succeeds(machine.channel.run(beforeKubelet), beforeKubelet);
       await joinCluster(o.name, machine, identity);
       return machine;
     } catch (error) {

@@ -69,9 +69,12 @@ describe('client of a real API server', function () {
     const node: Thing = { metadata: { name: key.name } };
     await client.create<Thing>(NODES, node);
     const condition = { type: 'Test', status: 'True' };
-    await client.mergePatch(NODES, node.metadata, { status: { conditions: [condition] } }, { subresource: 'status' });
+    const how = { subresource: 'status', metadataOnly: true } as const;
+    const answer = await client.mergePatch<Thing>(NODES, node.metadata, { status: { conditions: [condition] } }, how);
     const read = await client.get<Thing>(NODES, node.metadata);
     expect(read.status?.conditions?.[0]).to.include(condition);
+    expect(answer).to.have.all.keys('kind', 'apiVersion', 'metadata').and.include({ kind: 'PartialObjectMetadata' });
+    expect(answer.metadata).to.deep.equal(read.metadata);
     await client.delete(NODES, node.metadata);
   });
 

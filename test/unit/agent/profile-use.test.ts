@@ -18,6 +18,9 @@ describe('agent/profile-use', () => {
   });
 
   const use = (): ProfileUse | undefined => watch.uses().get('web');
+  const free = async (...profiles: string[]): Promise<readonly string[]> => [
+    ...(await watch.freeOf(new Set(profiles))),
+  ];
 
   it('looks at nothing while nothing is watched', async () => {
     watch.watch([]);
@@ -74,14 +77,14 @@ describe('agent/profile-use', () => {
     processes.running.set('20', UNREADABLE);
     await watch.look();
     expect(use()).to.deep.equal(counted(0, 1));
-    expect(await watch.isFree(['web'])).to.equal(false);
+    expect(await free('web')).to.deep.equal([]);
   });
 
   it('says that it cannot see, and looks again after 10 s', async () => {
     processes.hidden = true;
     await watch.look();
     expect(use()).to.deep.equal({ kind: 'unseen', message: 'shows 1 of 500 threads' });
-    expect(await watch.isFree(['web'])).to.equal(false);
+    expect(await free('web')).to.deep.equal([]);
     now = 9_999;
     expect(watch.isDue()).to.equal(false);
     now = 10_000;
@@ -92,11 +95,11 @@ describe('agent/profile-use', () => {
     expect(use()).to.deep.equal(counted(0));
   });
 
-  it('looks again whenever it is asked whether one is free, and remembers what it saw', async () => {
+  it('looks again whenever it is asked which are free, and remembers what it saw', async () => {
     await watch.look();
-    expect(await watch.isFree(['web', 'other'])).to.equal(true);
+    expect(await free('web', 'other')).to.deep.equal(['web', 'other']);
     processes.running.set('20', 'web');
-    expect([use(), await watch.isFree(['web'])]).to.deep.equal([counted(0), false]);
+    expect([use(), await free('web', 'other')]).to.deep.equal([counted(0), ['other']]);
     expect([use(), processes.looks]).to.deep.equal([counted(1), 3]);
   });
 

@@ -141,17 +141,48 @@ describe('agent/reconciler: removal of what nobody wants', () => {
     expect(error).to.be.instanceOf(TypeError);
   });
 
-  it('removes eight at most in one pass, and goes on after a second', async () => {
-    const many = Array.from({ length: 10 }, (_, at) => wanted(`many${at}`));
-    of = bench(storeOf(...many));
-    keeper = reconciler(of);
-    await pass(keeper, many);
-    const expires = new Date(of.clock.date().getTime() + 300_000).toISOString();
-    const grants = many.map(({ revision, profiles: [profile = ''] }) => ({ profile, revision, expires }));
-    const first = await pass(keeper, [], { allowed: true, grants });
-    expect([held().length, first.retryAt]).to.deep.equal([2, of.clock.now() + 1_000]);
-    await pass(keeper, [], { allowed: true, grants });
-    expect(held()).to.deep.equal([]);
+  describe('of many', () => {
+    const MANY = 34;
+    let permission: UnloadPermission;
+
+    beforeEach(async () => {
+      const many = Array.from({ length: MANY }, (_, at) => wanted(`many${at}`));
+      of = bench(storeOf(...many));
+      keeper = reconciler(of);
+      await pass(keeper, many);
+      const expires = new Date(of.clock.date().getTime() + 300_000).toISOString();
+      const grants = many.map(({ revision, profiles: [profile = ''] }) => ({ profile, revision, expires }));
+      permission = { allowed: true, grants };
+    });
+
+    it('removes 32 at most in one pass after one look, and goes on after a second', async () => {
+      const { retryAt } = await pass(keeper, [], permission);
+      expect([held().length, of.processes.looks, retryAt]).to.deep.equal([2, 2, of.clock.now() + 1_000]);
+      await pass(keeper, [], permission);
+      expect(held()).to.deep.equal([]);
+    });
+
+    it('does not trust a look that is more than a second old', async () => {
+      const { kernel } = of;
+      const remove = kernel.remove.bind(kernel);
+      of.kernel.remove = async (name) => {
+        await of.clock.advance(400);
+        await remove(name);
+      };
+      await pass(keeper, [], permission);
+      expect(held()).to.have.length(MANY - 3);
+      await pass(keeper, [], permission);
+      expect([held().length, of.processes.looks]).to.deep.equal([MANY - 6, 3]);
+    });
+
+    it('keeps those alone that a process has entered at the last moment', async () => {
+      of.processes.beforeLook = () => {
+        if (of.processes.looks === 2) of.processes.running.set('20', 'many3');
+      };
+      await pass(keeper, [], permission);
+      await pass(keeper, [], permission);
+      expect(held()).to.deep.equal(['many3']);
+    });
   });
 
   it('waits a minute where the object lives, and wakes by itself', async () => {

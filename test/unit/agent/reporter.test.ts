@@ -18,8 +18,9 @@ describe('agent/reporter', () => {
   let reporter: Reporter;
   let running: Promise<void>;
   let patches: object[];
-  let answers: (Error | object | undefined)[];
+  let answers: Error[];
   let version: number;
+  let beforeAnswer: ((version: string) => void) | undefined;
 
   beforeEach(() => {
     clock = createManualClock();
@@ -27,16 +28,18 @@ describe('agent/reporter', () => {
     patches = [];
     answers = [];
     version = 10;
+    beforeAnswer = undefined;
     const client = {
       mergePatch: async (_resource: unknown, key: object, patch: { status: object }, options: object) => {
         expect(key).to.deep.equal({ name: 'node-a' });
-        expect(options).to.deep.include({ subresource: 'status' });
+        expect(options).to.deep.include({ subresource: 'status', metadataOnly: true });
         patches.push(patch);
         await Promise.resolve();
         const answer = answers.shift();
         if (answer instanceof Error) throw answer;
         version += 1;
-        return node(answer ?? patch.status, String(version));
+        beforeAnswer?.(String(version));
+        return { metadata: node(undefined, String(version)).metadata };
       },
     } as unknown as KubeClient;
     reporter = createReporter({
@@ -152,18 +155,32 @@ describe('agent/reporter', () => {
     expect(patches).to.have.length(2);
   });
 
-  it('does not write again and again what the server drops', async () => {
-    answers = [{ bootID: 'b', enforcing: true }];
-    see(undefined);
-    reporter.offer(status(1));
-    await clock.advance(200);
-    see({ bootID: 'b', enforcing: true }, '12');
+  const dropped = { bootID: 'b', enforcing: true };
+  for (const order of ['after', 'before']) {
+    it(`does not write again and again what the server drops, with the watch ${order} the answer`, async () => {
+      if (order === 'before') beforeAnswer = (made) => see(dropped, made);
+      see(undefined);
+      reporter.offer(status(1));
+      await clock.advance(200);
+      if (order === 'after') see(dropped, '11');
+      reporter.offer(status(1));
+      await clock.advance(60_000);
+      see(dropped, '12');
+      await clock.advance(60_000);
+      expect([patches.length, reporter.isCurrent()]).to.deep.equal([1, true]);
+      beforeAnswer = undefined;
+      reporter.offer(status(2));
+      await clock.advance(2_000);
+      expect(patches).to.have.length(2);
+    });
+  }
+
+  it('a write that changes nothing, of which no event comes, is not repeated', async () => {
+    see({ ...status(1), message: 'x' }, '11');
+    beforeAnswer = () => see(status(1), '11');
     reporter.offer(status(1));
     await clock.advance(60_000);
-    expect(patches).to.have.length(1);
-    reporter.offer(status(2));
-    await clock.advance(2_000);
-    expect(patches).to.have.length(2);
+    expect(patches).to.deep.equal([{ status: { message: null } }]);
   });
 
   it('tries again after 1 and 2 s when the server fails', async () => {

@@ -1,7 +1,15 @@
 import { expect } from 'chai';
-import { mergeRows, rowOf, tableOf, type Figure } from '../../bench/results.ts';
+import { growthPlot } from '../../bench/plot.ts';
+import { growthOver, mergeRows, rowOf, tableOf, type Figure, type Point } from '../../bench/results.ts';
 
 const AT = new Date('2030-01-01T00:00:00Z');
+const point = (size: number, seconds: number, writes: number, controllerMB: number): Point => ({
+  of: 'nodes',
+  size,
+  seconds,
+  writes,
+  controllerMB,
+});
 const figure = (id: string, value: number, goal: number): Figure => ({ id, value, unit: 's', goal, detail: 'why' });
 
 describe('bench/results', () => {
@@ -38,5 +46,27 @@ describe('bench/results', () => {
       'long-name  1.5    ≤ 10  s     met',
       'b          11     ≤ 10  s     MISSED',
     ]);
+  });
+
+  describe('growth', () => {
+    it('is that of the figure that grew fastest, over linear growth', () => {
+      const first = point(100, 1, 100, 50);
+      expect(growthOver(first, first)).to.equal(1);
+      expect(growthOver(first, point(1000, 5, 1000, 60))).to.equal(1);
+      expect(growthOver(first, point(1000, 20, 500, 60))).to.equal(2);
+    });
+
+    it('is drawn with a line of linear growth through the first point', () => {
+      const svg = growthPlot([point(100, 1, 100, 50), point(1000, 2, 1000, 60)]);
+      const panels = svg.split('<g ').slice(1);
+      expect(panels).to.have.length(6);
+      // Time grew by less than the line, writes just as much: of those the lines are one.
+      const lines = panels.slice(0, 2).map((panel) => [...panel.matchAll(/points="([^"]+)"/g)].map(([, at]) => at));
+      expect(lines).to.deep.equal([
+        ['56,184 276,40', '56,184 276,141'],
+        ['56,184 276,40', '56,184 276,40'],
+      ]);
+      expect(panels[3]).not.to.contain('<circle');
+    });
   });
 });

@@ -12,7 +12,7 @@ describe('client', () => {
     const client = createKubeClient(transport);
     const object = { metadata: key, data: 1 };
     const whole = { apiVersion: 'apps/v1', kind: 'ControllerRevision', ...object };
-    transport.answers.push(...Array.from({ length: 7 }, () => object));
+    transport.answers.push(...Array.from({ length: 8 }, () => object));
     const { signal } = new AbortController();
     expect(await client.get(CONTROLLER_REVISIONS, key, { signal })).to.equal(object);
     await client.create(CONTROLLER_REVISIONS, object);
@@ -26,6 +26,7 @@ describe('client', () => {
       },
     );
     await client.mergePatch(CONTROLLER_REVISIONS, key, { data: null }, { subresource: 'status' });
+    await client.mergePatch(CONTROLLER_REVISIONS, key, { data: {} }, { metadataOnly: true });
     await client.delete(CONTROLLER_REVISIONS, key, { uid: 'u', resourceVersion: '5' });
     await client.delete(CONTROLLER_REVISIONS, key);
     expect(transport.requests).to.deep.equal([
@@ -40,6 +41,13 @@ describe('client', () => {
         query: { fieldManager: 'me', force: true },
       },
       { method: 'PATCH', path: `${path}/a/status`, body: { data: null }, contentType: 'application/merge-patch+json' },
+      {
+        method: 'PATCH',
+        path: `${path}/a`,
+        body: { data: {} },
+        contentType: 'application/merge-patch+json',
+        accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+      },
       {
         method: 'DELETE',
         path: `${path}/a`,

@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { bundle, packagesIn } from '../../../scripts/bundle.ts';
-import { checkElfMachine, ElfError, elfMachine, readElfMachine } from '../../../scripts/elf.ts';
+import { checkElfMachine, ElfError, elfMachine, readElfMachine, segmentsOf } from '../../../scripts/elf.ts';
 import { placeNode } from '../../../scripts/node-binary.ts';
 
 let folder = '';
@@ -59,6 +61,44 @@ describe('the ELF check', () => {
       expect(String(error)).to.match(message);
     });
   }
+});
+
+describe('what is kept of an executable', () => {
+  it('ends with its last segment, and names no sections', () => {
+    const file = elfFile([
+      { offset: 0, size: 200 },
+      { offset: 300, size: 50 },
+      { offset: 400, size: 0 },
+    ]);
+    const kept = segmentsOf(file, 'node');
+    expect(kept.length).to.equal(400);
+    expect(kept.subarray(64)).to.deep.equal(file.subarray(64, 400));
+    expect([
+      kept.readBigUInt64LE(40),
+      kept.readUInt16LE(58),
+      kept.readUInt16LE(60),
+      kept.readUInt16LE(62),
+    ]).to.deep.equal([0n, 0, 0, 0]);
+    expect(kept.readUInt16LE(56)).to.equal(3);
+  });
+
+  it('is nothing of a file that was cut off, or is another', () => {
+    const cut = elfFile([{ offset: 0, size: 5000 }]);
+    expect(() => segmentsOf(cut, 'node')).to.throw(ElfError, 'node ends before its last segment');
+    expect(() => segmentsOf(Buffer.from('#!/bin/sh'), 'node')).to.throw(ElfError, 'is not an ELF file');
+  });
+
+  it('of Node.js still runs', async function () {
+    this.timeout(30_000);
+    const node = join(folder, 'node');
+    const whole = await readFile(process.execPath);
+    await writeFile(node, segmentsOf(whole, 'node'), { mode: 0o755 });
+    expect((await stat(node)).size).to.be.lessThan(whole.length);
+    const program =
+      'console.log(process.version, new Error("x").stack.includes("at"), WebAssembly.validate(new Uint8Array(4)))';
+    const { stdout } = await promisify(execFile)(node, ['-e', program]);
+    expect(stdout).to.equal(`${process.version} true false\n`);
+  });
 });
 
 describe('placeNode', () => {
@@ -166,6 +206,23 @@ function elfHeader({
   header[5] = order;
   header.writeUInt16LE(machine, 18);
   return header;
+}
+
+/** 1000 bytes, with section headers somewhere behind these segments. */
+function elfFile(segments: readonly { offset: number; size: number }[]): Buffer {
+  const file = Buffer.alloc(1000, 0xee);
+  elfHeader({ machine: 62 }).copy(file);
+  file.writeBigUInt64LE(64n, 32);
+  file.writeBigUInt64LE(900n, 40);
+  file.writeUInt16LE(56, 54);
+  file.writeUInt16LE(segments.length, 56);
+  file.writeUInt16LE(64, 58);
+  file.writeUInt16LE(1, 60);
+  for (const [index, { offset, size }] of segments.entries()) {
+    file.writeBigUInt64LE(BigInt(offset), 64 + 56 * index + 8);
+    file.writeBigUInt64LE(BigInt(size), 64 + 56 * index + 32);
+  }
+  return file;
 }
 
 async function failure(promise: Promise<unknown>): Promise<unknown> {
