@@ -38,6 +38,8 @@ describe('restart: Evict, on real nodes', function () {
     expect(conditionOf(profile, 'PodsConfined')).to.include({ status: 'False', reason: 'PodsPendingRestart' });
     expect(conditionOf(profile, 'PodsConfined')?.message).to.contain(BARE);
 
+    // A pod that can only start under the profile counts as confined before it has.
+    await kubectl(['rollout', 'status', 'deployment', NAME, '-n', POD_NAMESPACE, '--timeout=180s']);
     const now = await pods();
     const replacements = now.filter((pod) => pod !== BARE);
     expect(now).to.have.length(3).and.include(BARE);

@@ -60,7 +60,7 @@ describe('no AppArmorProfile left', () => {
     await retainedEverywhere();
     await unchanged(held);
 
-    await kubectl(['apply', '-f', join(import.meta.dirname, '../../crds')]);
+    await kubectl(['apply', '-k', join(import.meta.dirname, '../../crds')]);
     await kubectl(['wait', '--for=condition=Established', `crd/${DEFINITION}`, '--timeout=60s']);
     await waitFor('the kind is served', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
       await applyProfiles(specs(PROFILES));
