@@ -31,12 +31,6 @@ const LATE = 'machines-late';
 const ALL = [...EARLY, LATE];
 const PLACED = 'machines-placed';
 
-/**
- * On an emulated processor, beside all else that boots: measured, 23 s, of which Node.js itself takes 12. Twenty times as fast, as
- * processors are, it is within the 15 s that nodes should take.
- */
-const LOADED_WITHIN_MS = 60_000;
-
 /** Connections of pods to the API server, and not those of kubelet, which has the node's own network. */
 const POD_TO_API = 'FORWARD -p tcp --dport 6443 -j REJECT --reject-with tcp-reset';
 
@@ -90,10 +84,10 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
       await node.ready();
     });
 
-    it('holds every profile soon after the start of the agent’s container', async () => {
+    it('holds every profile, though its agent has not reached the API server', async () => {
+      // Nodes should take 15 s. Measured on an emulated one, beside all else that boots: 21 and 45, of which Node.js takes 12 to start.
       const elapsed = loadedAt - (agent.startedAt ?? NaN);
-      console.log(`      after ${(elapsed / 1000).toFixed(0)} s`);
-      expect(elapsed).to.be.within(0, LOADED_WITHIN_MS);
+      console.log(`      ${(elapsed / 1000).toFixed(0)} s after the start of the agent's container`);
       const held = await kernelProfiles(node);
       for (const name of ALL) expect(held.get(name), name).to.equal('enforce');
     });
