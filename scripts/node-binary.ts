@@ -20,9 +20,9 @@ export interface NodePlace {
 }
 
 /**
- * Puts the Node.js of an architecture into a folder, without its symbols and with its licence; returns the package's name and version. Takes it from
- * node_modules, or, where npm has left it out because this machine is another, from the registry. Throws ElfError if it is
- * not for that architecture.
+ * Puts the Node.js of an architecture into a folder, without its symbols and with its licence; returns the package's name and
+ * version. Takes it from node_modules, or, where npm has left it out because this machine is another, from the registry. Throws
+ * ElfError if it is not for that architecture.
  */
 export async function placeNode(architecture: Architecture, place: NodePlace): Promise<string> {
   const { root, folder } = place;

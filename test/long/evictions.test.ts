@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { join } from 'node:path';
 import { workloadImage } from '../testbed/workload-image.ts';
 import { twoNodes } from '../node/fixture.ts';
-import { applyProfile, conditionOf, confinementOf, kubectl, profileWhen } from '../node/operator.ts';
+import { applyProfile, conditionOf, confinementOf, kubectl, profileWhen, runPod } from '../node/operator.ts';
 import { POD_NAMESPACE } from '../node/pod-namespace.ts';
 
 const NAME = 'evicted';
@@ -17,9 +17,9 @@ describe('restart: Evict, on real nodes', function () {
 
   before('a Deployment of two and a bare pod run before there is a rule', async () => {
     await kubectl(['apply', '-k', RIGHT]);
-    await kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: workloads() }));
+    await kubectl(['create', '-f', '-'], JSON.stringify(deployment()));
+    await runPod({ name: BARE, node: twoNodes()[0], labels: LABELS });
     await kubectl(['rollout', 'status', 'deployment', NAME, '-n', POD_NAMESPACE, '--timeout=180s']);
-    await kubectl(['wait', '-n', POD_NAMESPACE, '--for=condition=Ready', `pod/${BARE}`, '--timeout=180s']);
     older = await pods();
   });
 
@@ -49,27 +49,21 @@ describe('restart: Evict, on real nodes', function () {
   });
 });
 
-function workloads(): readonly object[] {
-  const namespace = POD_NAMESPACE;
+function deployment(): object {
   const spec = {
     terminationGracePeriodSeconds: 0,
     containers: [{ name: 'main', image: workloadImage, imagePullPolicy: 'Never', command: ['sleep', '100000'] }],
   };
-  const template = { metadata: { labels: LABELS }, spec };
-  return [
-    {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: NAME, namespace, labels: LABELS },
-      spec: { replicas: 2, selector: { matchLabels: { ...LABELS } }, template },
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: NAME, namespace: POD_NAMESPACE, labels: LABELS },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { ...LABELS } },
+      template: { metadata: { labels: LABELS }, spec },
     },
-    {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: BARE, namespace, labels: LABELS },
-      spec: { ...spec, nodeName: twoNodes()[0].name },
-    },
-  ];
+  };
 }
 
 /** Names of those that are not on their way out. */

@@ -15,6 +15,7 @@ import {
   profilesReady,
   runPod,
 } from '../node/operator.ts';
+import { policy } from '../node/policy.ts';
 import { eventNote, saysOf } from '../node/report-rows.ts';
 
 const DEFINITION = `${APPARMOR_PROFILE.plural}.${APPARMOR_PROFILE.group}`;
@@ -85,12 +86,7 @@ describe('no AppArmorProfile left', () => {
 });
 
 function specs(names: readonly string[]): Record<string, { policy: string }> {
-  return Object.fromEntries(
-    names.map((name) => {
-      const rules = '  file,\n  signal (receive),\n  deny /tmp/** w,\n';
-      return [name, { policy: `profile ${name} flags=(attach_disconnected) {\n${rules}}\n` }];
-    }),
-  );
+  return Object.fromEntries(names.map((name) => [name, { policy: policy(name) }]));
 }
 
 async function retainedEverywhere(): Promise<void> {

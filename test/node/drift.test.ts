@@ -3,6 +3,7 @@ import { waitFor } from '../testbed/process.ts';
 import { agentPod, healthOf } from './agents.ts';
 import { twoNodes } from './fixture.ts';
 import { applyProfiles, inNode, kernelHash, kernelProfiles, profilesReady } from './operator.ts';
+import { policy } from './policy.ts';
 import { eventNote } from './report-rows.ts';
 
 const CHANGES = [
@@ -59,8 +60,4 @@ function replaced(name: string): string {
 /** As aa-complain does. */
 function complaining(name: string): string {
   return `printf '%s' '${policy(name)}' | apparmor_parser --skip-cache --replace --Complain`;
-}
-
-function policy(name: string): string {
-  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n}\n`;
 }

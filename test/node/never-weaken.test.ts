@@ -19,6 +19,7 @@ import {
   runPods,
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
+import { policy } from './policy.ts';
 
 const NAMESPACE = 'apparmor-operator';
 
@@ -189,10 +190,6 @@ describe('never weaken', () => {
     expect(await confinementOf('kept-control')).to.equal('unconfined');
   });
 });
-
-function policy(name: string): string {
-  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n}\n`;
-}
 
 /**
  * Looks as often as it can until it may not read /etc/hostname any more, then prints how often; fails as soon as it is not

@@ -17,6 +17,7 @@ import {
   nodeReportWhen,
   profilesReady,
 } from './operator.ts';
+import { policy } from './policy.ts';
 import { eventNote, saysOf } from './report-rows.ts';
 
 const BY_HAND = '  file,\n  signal,\n';
@@ -119,10 +120,6 @@ describe('what something else loaded', () => {
     await removed(second, 'owned-adopted');
   });
 });
-
-function policy(name: string): string {
-  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n}\n`;
-}
 
 /** Deletes two objects together; returns once the second one's profile is gone everywhere. */
 async function deleteAndSeeRemoved(kept: string, control: string): Promise<void> {

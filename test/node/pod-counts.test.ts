@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { waitFor } from '../testbed/process.ts';
-import { workloadImage } from '../testbed/workload-image.ts';
 import { twoNodes } from './fixture.ts';
 import {
   applyProfile,
@@ -10,9 +9,9 @@ import {
   inNode,
   inPod,
   kubectl,
-  podsReady,
   profileReady,
   profileWhen,
+  runPod,
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 
@@ -23,15 +22,13 @@ describe('how pods run, on real nodes', function () {
   this.timeout(600_000);
 
   before('a pod that is older than the rule, and one that is not', async () => {
-    await create(OLDER);
-    await podsReady([OLDER]);
+    await run(OLDER);
     await applyProfile(NAME, {
       policy: `profile ${NAME} flags=(attach_disconnected) {\n  file,\n  signal,\n  deny /tmp/** w,\n}\n`,
       pods: { selector: { matchLabels: { 'counted-test': 'yes' } } },
     });
     await profileReady(NAME);
-    await create(CONFINED);
-    await podsReady([CONFINED]);
+    await run(CONFINED);
   });
 
   after(async () => {
@@ -79,17 +76,7 @@ async function reasonsOf(pod: string): Promise<string[]> {
 }
 
 /** It ends when it is told to, and the kubelet starts it anew. */
-async function create(name: string): Promise<void> {
+async function run(name: string): Promise<void> {
   const command = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1; done'];
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: POD_NAMESPACE, labels: { 'counted-test': 'yes' } },
-    spec: {
-      nodeName: twoNodes()[0].name,
-      terminationGracePeriodSeconds: 0,
-      containers: [{ name: 'main', image: workloadImage, imagePullPolicy: 'Never', command }],
-    },
-  };
-  await kubectl(['create', '-f', '-'], JSON.stringify(pod));
+  await runPod({ name, node: twoNodes()[0], labels: { 'counted-test': 'yes' }, command });
 }

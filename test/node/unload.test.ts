@@ -17,6 +17,7 @@ import {
   runPods,
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
+import { policy } from './policy.ts';
 import { saysOf } from './report-rows.ts';
 
 const LABEL = 'unload-pool';
@@ -156,10 +157,6 @@ describe('unloading what nobody wants', () => {
     await removedWithin(REMOVED_WITHIN_MS, second, ['unload-stopped']);
   });
 });
-
-function policy(name: string, children = ''): string {
-  return `profile ${name} flags=(attach_disconnected) {\n  file,\n  signal (receive),\n  deny /tmp/** w,\n${children}}\n`;
-}
 
 async function deleteProfiles(...names: string[]): Promise<void> {
   await kubectl(['delete', 'apparmorprofiles', ...names, '--timeout=30s']);
