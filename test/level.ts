@@ -11,6 +11,8 @@ export interface LevelCounts {
   passed: number;
   failed: number;
   skipped: number;
+  /** Of each failed test its title and the first line of what it threw. */
+  failures: readonly string[];
 }
 
 /** Per test, unless it sets its own. Nodes are emulated machines, about 20 times slower than this one. */
@@ -30,21 +32,30 @@ async function runLevel(level: string, countsFile: string, part: string, grep: s
   for (const [index, file] of files.sort().entries()) if (index % parts === which - 1) mocha.addFile(file);
   await mocha.loadFilesAsync();
 
-  const counts: LevelCounts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const failures: string[] = [];
   const elapsedMs = new Map<string, number>();
   await new Promise<void>((resolve) => {
     const runner = mocha.run(() => resolve());
     runner.on('pass', () => (counts.passed += 1));
-    runner.on('fail', () => (counts.failed += 1));
+    runner.on('fail', (test, error: unknown) => {
+      counts.failed += 1;
+      failures.push(`${test.fullTitle()}: ${firstLine(error)}`);
+    });
     runner.on('pending', () => (counts.skipped += 1));
     measureFiles(runner, elapsedMs);
     // The test that runs is left, the hooks that end what was started still run.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => runner.abort());
   });
   for (const line of longest(elapsedMs)) console.log(line);
-  await writeFile(countsFile, JSON.stringify(counts));
+  await writeFile(countsFile, JSON.stringify({ ...counts, failures } satisfies LevelCounts));
   // A handle that a test forgot must not keep the run from ending; mocha's own command line does the same in CI.
   process.exit(counts.failed === 0 ? 0 : 1);
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.trimStart().split('\n', 1)[0]?.slice(0, 300) ?? '';
 }
 
 /** Adds up the time of each file's suites with their hooks; what all files share, such as the cluster's start, is in none. */

@@ -102,12 +102,9 @@ function startPreparation(plan: Plan): OwnedProcess {
 async function runLevel(level: Level, plan: Plan, preparation: OwnedProcess | undefined): Promise<LevelCounts> {
   switch (level) {
     case 'lint':
-      return both(
-        await check(plan, 'oxlint', '--type-aware', '--deny-warnings'),
-        await check(plan, 'oxfmt', '--check'),
-      );
+      return check(plan, ['oxlint', '--type-aware', '--deny-warnings'], ['oxfmt', '--check']);
     case 'types':
-      return check(plan, 'tsc', '--noEmit');
+      return check(plan, ['tsc', '--noEmit']);
     case 'unit':
       return runUnit(plan);
     case 'cluster':
@@ -115,8 +112,7 @@ async function runLevel(level: Level, plan: Plan, preparation: OwnedProcess | un
     case 'node':
     case 'long':
       if (preparation !== undefined && !(await succeeded(preparation))) {
-        console.log('what the node tests need could not be prepared, see [prepare] above');
-        return failedOnce;
+        return failedOnce('what the node tests need could not be prepared, see [prepare] above');
       }
       return runMocha(level, plan);
     default:
@@ -124,16 +120,20 @@ async function runLevel(level: Level, plan: Plan, preparation: OwnedProcess | un
   }
 }
 
-const passedOnce: LevelCounts = { passed: 1, failed: 0, skipped: 0 };
-const failedOnce: LevelCounts = { passed: 0, failed: 1, skipped: 0 };
+const passedOnce: LevelCounts = { passed: 1, failed: 0, skipped: 0, failures: [] };
 
-function both(one: LevelCounts, other: LevelCounts): LevelCounts {
-  return one.failed + other.failed === 0 ? passedOnce : failedOnce;
+function failedOnce(why: string): LevelCounts {
+  return { passed: 0, failed: 1, skipped: 0, failures: [why] };
 }
 
-async function check(plan: Plan, tool: string, ...args: readonly string[]): Promise<LevelCounts> {
-  const child = start(join(project, 'node_modules/.bin', tool), args, shown(plan, tool));
-  return (await succeeded(child)) ? passedOnce : failedOnce;
+/** Runs all tools, so that all that is wrong is seen at once. */
+async function check(plan: Plan, ...commands: readonly (readonly [string, ...string[]])[]): Promise<LevelCounts> {
+  const failed: string[] = [];
+  for (const [tool, ...args] of commands) {
+    const child = start(join(project, 'node_modules/.bin', tool), args, shown(plan, tool));
+    if (!(await succeeded(child))) failed.push(tool);
+  }
+  return failed.length === 0 ? passedOnce : failedOnce(`${failed.join(' and ')}, see above`);
 }
 
 const leastPureCoverage = 95;
@@ -147,7 +147,7 @@ async function runUnit(plan: Plan): Promise<LevelCounts> {
   console.log(`line coverage by the unit tests\n${report.join('\n')}`);
   const enough = pure >= leastPureCoverage;
   console.log(`pure modules together: ${pure.toFixed(1)} %, at least ${leastPureCoverage} % are wanted`);
-  return { ...counts, passed: counts.passed + Number(enough), failed: counts.failed + Number(!enough) };
+  return addedUp([counts, enough ? passedOnce : failedOnce(`line coverage of pure modules: ${pure.toFixed(1)} %`)]);
 }
 
 /**
@@ -162,9 +162,7 @@ async function runMocha(level: Level, plan: Plan, env: Record<string, string> = 
     Array.from({ length: parts }, (_, index) => runPart(level, { which: index + 1, of: parts }, plan, env)),
   );
   const counts = addedUp(all);
-  if (counts.passed + counts.failed > 0) return counts;
-  console.log(`the ${level} tests: none ran`);
-  return { ...counts, failed: 1 };
+  return counts.passed + counts.failed > 0 ? counts : addedUp([counts, failedOnce('no test ran')]);
 }
 
 /** The first part's output is shown as it comes, that of another when it has ended. */
@@ -186,14 +184,14 @@ async function runPart(
   try {
     return JSON.parse(await readFile(file, 'utf8')) as LevelCounts;
   } catch {
-    console.log(`the ${level} tests did not come to their end`);
-    return failedOnce;
+    return failedOnce(`the tests of part ${part.which} did not come to their end`);
   }
 }
 
 function addedUp(all: readonly LevelCounts[]): LevelCounts {
-  const sum = (of: keyof LevelCounts): number => all.reduce((total, each) => total + each[of], 0);
-  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+  const sum = (of: 'passed' | 'failed' | 'skipped'): number => all.reduce((total, each) => total + each[of], 0);
+  const failures = all.flatMap((each) => each.failures);
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), failures };
 }
 
 /** Stopped tests get the time to end what they started: virtual machines, network namespaces. */
@@ -209,9 +207,15 @@ async function succeeded(child: OwnedProcess): Promise<boolean> {
   return (await child.exited).code === 0;
 }
 
-/** Prints the levels and, as the last line, the sums. Returns the exit code: 0 only if all ran and all passed. */
+/** More than these are one mistake with many faces; they must leave the levels in sight of whoever sees an end only. */
+const FAILURES_SHOWN = 10;
+
+/**
+ * Prints what failed, the levels and, as the last line, the sums. Returns the exit code: 0 only if all ran and all passed.
+ */
 function summarize(results: readonly LevelResult[]): number {
-  console.log('');
+  const failures = results.flatMap(({ level, failures }) => failures.map((failure) => `failed: ${level}: ${failure}`));
+  console.log(['', ...failures.slice(0, FAILURES_SHOWN)].join('\n'));
   for (const result of results) {
     console.log(`${result.level.padEnd(8)} ${describeCounts(result)} in ${formatElapsed(result.elapsedMs)}`);
   }

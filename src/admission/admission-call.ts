@@ -85,8 +85,6 @@ export function createAdmissionCalls(
       heldBytes -= held.bytes;
       clearTimeout(timer);
       gone.removeEventListener('abort', end);
-      // The handler may still run, after the time limit.
-      ended.abort(new CallEnded('gone'));
     }
   }
 
