@@ -151,10 +151,10 @@ async function runUnit(plan: Plan): Promise<LevelCounts> {
 }
 
 /**
- * Tests of the control plane mostly wait: measured, one processor of two has nothing to do. So their files run in two halves side by
- * side, each with a control plane of its own.
+ * A process of tests uses one processor of two at most, and those of the control plane mostly wait. So their files run in two halves
+ * side by side, where the tests share nothing: each half of the cluster level has a control plane of its own.
  */
-const PARTS: Partial<Record<Level, number>> = { cluster: 2 };
+const PARTS: Partial<Record<Level, number>> = { unit: 2, cluster: 2 };
 
 async function runMocha(level: Level, plan: Plan, env: Record<string, string> = {}): Promise<LevelCounts> {
   const parts = plan.grep === undefined ? (PARTS[level] ?? 1) : 1;

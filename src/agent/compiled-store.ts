@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log.ts';
 import { writeFileAtomically } from './atomic-file.ts';
@@ -66,7 +66,6 @@ export function openCompiledStore({ folder, state, log }: CompiledStoreOptions):
       fresh.add(file);
       inMemory.set(file, binary);
       await state.attempt(join(folder, file), async () => {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
         await writeFileAtomically(join(folder, file), binary);
         inMemory.delete(file);
       });

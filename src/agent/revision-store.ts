@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RevisionContent } from '../api/revision.ts';
 import { errorCode } from '../kernel/error-code.ts';
@@ -45,7 +45,6 @@ export function openRevisionStore({ folder, node, state, log }: RevisionStoreOpt
     async save(head, content) {
       inMemory.set(head.name, content);
       await state.attempt(pathOf(head.name), async () => {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
         await writeFileAtomically(pathOf(head.name), encodeStateFile('revision', node, content));
         inMemory.delete(head.name);
       });

@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { errorCode } from '../kernel/error-code.ts';
 import type { Logger } from '../log.ts';
 import { writeFileAtomically } from './atomic-file.ts';
@@ -20,8 +20,8 @@ export interface StateFolder {
   readLastKnown(): Promise<LastKnown | undefined>;
   writeLastKnown(lastKnown: LastKnown): Promise<void>;
   /**
-   * Runs a write of another file of the folder, which `file` names; false if it failed. Then `check` tries it again, unless
-   * there was another write of the file since.
+   * Runs a write of another file, `file`, in this folder or one below it, which is made if need be; false if it failed. Then
+   * `check` tries it again, unless there was another write of the file since.
    */
   attempt(file: string, write: () => Promise<void>): Promise<boolean>;
   /** Nobody needs the file any more: what failed is not tried again. */
@@ -56,17 +56,39 @@ export function openStateFolder({ folder, node, log }: StateFolderOptions): Stat
   let wasLost = false;
   let isGone = false;
   let identity: string | undefined;
+  /** Folders that were there, to make them for every write would cost more than writing. */
+  const prepared = new Set<string>();
+
+  const prepare = async (parent: string): Promise<void> => {
+    await mkdir(parent, { recursive: true, mode: 0o700 });
+    // The kubelet makes it readable for everybody on the node; the policies in it are nobody else's business.
+    await chmod(folder, 0o700);
+    prepared.add(parent);
+  };
+
+  const writeInto = async (parent: string, write: () => Promise<void>): Promise<void> => {
+    if (!prepared.has(parent)) {
+      await prepare(parent);
+      return write();
+    }
+    try {
+      await write();
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      // Deleted since.
+      await prepare(parent);
+      await write();
+    }
+  };
 
   const attempt = async (file: string, write: () => Promise<void>): Promise<boolean> => {
     try {
-      await mkdir(folder, { recursive: true });
-      // The kubelet makes it readable for everybody on the node; the policies in it are nobody else's business.
-      await chmod(folder, 0o700);
-      await write();
+      await writeInto(dirname(resolve(folder, file)), write);
       identity ??= await identify(folder);
       if (failed.delete(file)) log.info('a file of the state folder can be written again', { file });
       return true;
     } catch (error) {
+      prepared.clear();
       if (!failed.has(file)) log.error('a file of the state folder cannot be written', { file, folder, error });
       failed.set(file, { code: errorCode(error), write });
       return false;
@@ -122,6 +144,7 @@ export function openStateFolder({ folder, node, log }: StateFolderOptions): Stat
     abandon: (file) => void failed.delete(file),
     async check() {
       isGone ||= await isMissing();
+      if (isGone) prepared.clear();
       const again = isGone ? kept : new Map<string, () => Promise<void>>();
       for (const [file, write] of again) await attempt(file, write);
       for (const [file, { write }] of failed) if (!again.has(file)) await attempt(file, write);

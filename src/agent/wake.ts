@@ -19,7 +19,8 @@ export function createWake(clock: Clock): Wake {
     async wait(ms, signal) {
       if (!called && !signal.aborted) {
         const over = new AbortController();
-        endWait = () => over.abort();
+        // A reason, as the default one is an exception with its stack: made for every event of the node.
+        endWait = () => over.abort('over');
         signal.addEventListener('abort', endWait);
         await clock.sleep(ms, over.signal);
         signal.removeEventListener('abort', endWait);

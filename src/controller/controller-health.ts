@@ -1,4 +1,5 @@
 import type { Clock } from '../kube/clock.ts';
+import type { WatchCache } from '../kube/watch-cache.ts';
 
 /** What the probes of a controller ask; each answers with what is wrong, or undefined. */
 export interface ControllerHealth {
@@ -35,4 +36,8 @@ export function createControllerHealth(clock: Clock): ControllerHealth {
       watched = caches;
     },
   };
+}
+
+export function watched(kind: string, cache: Pick<WatchCache<unknown>, 'synced' | 'lastContact'>): WatchedKind {
+  return { kind, synced: () => cache.synced(), lastContact: () => cache.lastContact() };
 }

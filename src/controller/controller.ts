@@ -14,12 +14,12 @@ import type { Transport } from '../kube/transport.ts';
 import type { Logger } from '../log.ts';
 import type { ControllerHealth } from './controller-health.ts';
 import type { CompilerPaths } from '../policy/compile.ts';
-import { lead, watchedShared } from './lead.ts';
+import { lead } from './lead.ts';
 import { createControllerMetrics } from './metrics.ts';
 import { cachePartsOf } from './caches.ts';
 import { startPodRules } from './pods/pod-rules.ts';
 import { namedProfiles, type KubePod } from './pods/pod-view.ts';
-import { startSharedCaches } from './shared-caches.ts';
+import { startSharedCaches, watchedShared } from './shared-caches.ts';
 import { startAdmission } from './webhooks/admission.ts';
 import { REVIEW_PATH } from './webhooks/review-webhook.ts';
 

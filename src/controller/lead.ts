@@ -1,14 +1,13 @@
 import { announceOn } from './announce.ts';
 import { readAccepted, createRevisionsKeeper } from './revisions/keep-revisions.ts';
 import { configurationOfGroup } from '../admission/pods/entries.ts';
-import type { WatchCache } from '../kube/watch-cache.ts';
 import type { TrialBudget, TrialCompiler } from '../admission/review/trial.ts';
 import { cachePartsOf, startCaches, type Caches } from './caches.ts';
 import type { ControllerOptions, ControllerParts } from './controller.ts';
 import { createAgentsKeeper } from './daemonset/keep-agents.ts';
 import { createEvictionsKeeper } from './evictions/keep-evictions.ts';
 import { listenersOf } from './listeners.ts';
-import { SILENCE_MS, type WatchedKind } from './controller-health.ts';
+import { SILENCE_MS, watched } from './controller-health.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { createAgentPresence, type AgentState } from './nodes/agent-presence.ts';
 import { createNodeKeeper } from './nodes/keep-node.ts';
@@ -22,7 +21,7 @@ import type { PodRules } from './pods/pod-rules.ts';
 import { startQueues, type Queues } from './queues.ts';
 import { claimantOf } from './profiles/profile-view.ts';
 import { createReviewsKeeper } from './revisions/keep-reviews.ts';
-import type { SharedCaches } from './shared-caches.ts';
+import { watchedShared, type SharedCaches } from './shared-caches.ts';
 import { createStatusKeeper } from './status/keep-status.ts';
 import { nodeOutcome, type NodeFacts } from './status/node-outcome.ts';
 import { createUnloadKeeper } from './unload/keep-unload.ts';
@@ -287,20 +286,6 @@ function* nodeFacts(caches: Caches, agent: (node: NodeView) => AgentState): Gene
   for (const node of caches.nodes.values()) {
     yield { node, row: caches.rows.get(node.name), agent: agent(node) };
   }
-}
-
-/** What a replica watches whether it leads or not. */
-export function watchedShared(shared: SharedCaches, { namespaces }: PodRules): WatchedKind[] {
-  return [
-    watched('profiles', shared.profiles),
-    watched('revisions', shared.revisions),
-    watched('nodes that cannot enforce', shared.unableNodes),
-    watched('namespaces', namespaces),
-  ];
-}
-
-function watched(kind: string, cache: Pick<WatchCache<unknown>, 'synced' | 'lastContact'>): WatchedKind {
-  return { kind, synced: () => cache.synced(), lastContact: () => cache.lastContact() };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

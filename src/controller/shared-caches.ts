@@ -4,6 +4,8 @@ import { APPARMOR_PROFILE } from '../api/resources.ts';
 import { CONTROLLER_REVISIONS, NODES, type PartialObject } from '../kube/resource.ts';
 import type { WatchCache } from '../kube/watch-cache.ts';
 import type { Claimant } from '../admission/review/name-owners.ts';
+import { watched, type WatchedKind } from './controller-health.ts';
+import type { PodRules } from './pods/pod-rules.ts';
 import { startCache, type CacheListeners, type CacheParts } from './caches.ts';
 import { claimantOf, viewProfile, type ProfileView } from './profiles/profile-view.ts';
 import { createRevisionIndex } from './revisions/revision-index.ts';
@@ -71,4 +73,14 @@ export function startSharedCaches(parts: CacheParts): SharedCaches {
       return () => listeners.delete(on);
     },
   };
+}
+
+/** What a replica watches whether it leads or not. */
+export function watchedShared(shared: SharedCaches, { namespaces }: Pick<PodRules, 'namespaces'>): WatchedKind[] {
+  return [
+    watched('profiles', shared.profiles),
+    watched('revisions', shared.revisions),
+    watched('nodes that cannot enforce', shared.unableNodes),
+    watched('namespaces', namespaces),
+  ];
 }

@@ -63,15 +63,7 @@ export function totalOf(counts: Iterable<number>): number {
  * inside the bucket that it falls into. Infinity if that is the last. NaN if nothing was observed.
  */
 export function quantile(before: readonly Sample[], after: readonly Sample[], rank: number): number {
-  const counts = new Map<number, number>();
-  const add = (samples: readonly Sample[], sign: 1 | -1): void => {
-    for (const { labels, value } of samples) {
-      const bound = labels['le'] === '+Inf' ? Infinity : Number(labels['le']);
-      counts.set(bound, (counts.get(bound) ?? 0) + sign * value);
-    }
-  };
-  add(after, 1);
-  add(before, -1);
+  const counts = countsBetween(before, after);
   const wanted = rank * (counts.get(Infinity) ?? 0);
   if (wanted === 0) return Number.NaN;
   let lower = { bound: 0, count: 0 };
@@ -82,4 +74,24 @@ export function quantile(before: readonly Sample[], after: readonly Sample[], ra
     lower = { bound, count };
   }
   return Infinity;
+}
+
+/** The share, from 0 to 1, of the observations in between that are in the bucket with this bound. NaN if nothing was observed. */
+export function shareWithin(before: readonly Sample[], after: readonly Sample[], bound: number): number {
+  const counts = countsBetween(before, after);
+  return (counts.get(bound) ?? Number.NaN) / (counts.get(Infinity) ?? 0);
+}
+
+/** Observations up to each bound, of all series of the histogram together. */
+function countsBetween(before: readonly Sample[], after: readonly Sample[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  const add = (samples: readonly Sample[], sign: 1 | -1): void => {
+    for (const { labels, value } of samples) {
+      const bound = labels['le'] === '+Inf' ? Infinity : Number(labels['le']);
+      counts.set(bound, (counts.get(bound) ?? 0) + sign * value);
+    }
+  };
+  add(after, 1);
+  add(before, -1);
+  return counts;
 }

@@ -5,6 +5,7 @@ import { measureProfilesAtOnce } from '../bench/rows/profiles-at-once.ts';
 import { measureReconnect } from '../bench/rows/reconnect.ts';
 import { measureRestart } from '../bench/rows/restart.ts';
 import type { Figure } from '../bench/results.ts';
+import { measureWebhook } from '../bench/rows/webhook.ts';
 import { startWorld, type World } from '../bench/world.ts';
 import { defaultCacheFolder } from '../testbed/cache.ts';
 import { interruption } from '../testbed/process.ts';
@@ -55,6 +56,12 @@ describe('the bench, at 50 nodes', () => {
     this.timeout(180_000);
     const figures = await measureReconnect(running());
     expect(valueOf(figures, 'reconnect-texts'), detailOf(figures, 'reconnect-texts')).to.equal(1);
+  });
+
+  it('pods at a steady rate are confined, by the operator’s webhook and by the constant one beside it', async function () {
+    this.timeout(120_000);
+    const figures = await measureWebhook(running(), 3);
+    expect(valueOf(figures, 'webhook-p99'), detailOf(figures, 'webhook-p99')).to.be.within(0.1, 1_000);
   });
 
   function running(): World {

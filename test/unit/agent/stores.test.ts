@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deleteUnfinished, writeFileAtomically } from '../../../src/agent/atomic-file.ts';
@@ -51,6 +51,20 @@ describe('agent state folder', () => {
       await deleteUnfinished(join(root, 'nowhere'));
       expect(await readdir(root)).to.deep.equal(['.kept']);
     });
+  });
+
+  it('is made again, for its owner only, when it or a folder in it was deleted between two writes', async () => {
+    const texts = openTexts();
+    const web = content('web');
+    for (const lost of [folder, join(folder, 'revisions')]) {
+      await texts.save(headOf(web), web);
+      await rm(lost, { recursive: true });
+      await texts.save(headOf(web), web);
+      expect(await texts.read(headOf(web))).to.deep.equal(web);
+      expect(await readdir(join(folder, 'revisions'))).to.have.length(1);
+      for (const path of [folder, join(folder, 'revisions')]) expect((await stat(path)).mode & 0o777).to.equal(0o700);
+    }
+    expect(state.trouble()).to.equal(undefined);
   });
 
   describe('ledger and last known', () => {

@@ -1,5 +1,14 @@
 import { expect } from 'chai';
-import { difference, quantile, readSamples, REQUESTS, totalOf, writesOf, type Sample } from '../../bench/api-counts.ts';
+import {
+  difference,
+  quantile,
+  readSamples,
+  REQUESTS,
+  shareWithin,
+  totalOf,
+  writesOf,
+  type Sample,
+} from '../../bench/api-counts.ts';
 
 const EXPOSITION = `# HELP apiserver_request_total Counter
 # TYPE apiserver_request_total counter
@@ -49,6 +58,11 @@ describe('bench/api-counts', () => {
     expect(quantile(histogram(0, 0, 0), histogram(50, 100, 100), 0.99)).to.be.closeTo(0.0246, 1e-9);
     expect(quantile(histogram(0, 0, 0), histogram(50, 90, 100), 0.99)).to.equal(Infinity);
     expect(Number.isNaN(quantile(histogram(1, 1, 1), histogram(1, 1, 1), 0.99))).to.equal(true);
+  });
+
+  it('tells the share within a bound, of what came in between', () => {
+    expect(shareWithin(histogram(10, 10, 10), histogram(85, 110, 110), 0.005)).to.equal(0.75);
+    expect(Number.isNaN(shareWithin(histogram(1, 1, 1), histogram(1, 1, 1), 0.005))).to.equal(true);
   });
 });
 
