@@ -41,6 +41,8 @@ async function runLevel(level: string, countsFile: string, part: string, grep: s
     runner.on('fail', (test, error: unknown) => {
       counts.failed += 1;
       failures.push(`${test.fullTitle()}: ${firstLine(error)}`);
+      // The reporter says why at the end only, which a run that is stopped does not reach.
+      console.log(`      ${String(error)}`);
     });
     runner.on('pending', () => (counts.skipped += 1));
     measureFiles(runner, elapsedMs);

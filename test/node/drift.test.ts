@@ -28,7 +28,8 @@ describe('what somebody changes in a kernel by hand', () => {
       const [node] = twoNodes();
       const hash = hashes[CHANGES.findIndex((one) => one.name === name)];
       await inNode(node, change(name));
-      await waitFor('it is right again', { deadlineMs: RIGHT_WITHIN_MS, intervalMs: 200 }, async () => {
+      // Each look takes the emulated processor from the agent for a while.
+      await waitFor('it is right again', { deadlineMs: RIGHT_WITHIN_MS, intervalMs: 1000 }, async () => {
         return (await state()) === `enforce ${hash}`;
       });
       expect(await eventNote('DriftCorrected', name)).to.contain(`${node.name}: profile ${name} ${note}`);

@@ -12,6 +12,7 @@ export interface Hardware {
   accelerator: 'kvm' | 'tcg';
   /** What QEMU's `-cpu` says; with KVM the host's own model instead. */
   processor: string;
+  cpus: number;
   memoryMiB: number;
 }
 
@@ -173,7 +174,7 @@ const cheapUnderEmulation = ['mitigations=off', 'norandmaps', 'init_on_alloc=0',
  * of its own. The drives for kubelet and images are plugged in later, so that a snapshot does not depend on them.
  */
 function qemuArguments(o: MachineOptions, ports: readonly string[], control: string): string[] {
-  const { accelerator, processor, memoryMiB } = o.hardware;
+  const { accelerator, processor, cpus, memoryMiB } = o.hardware;
   const always = ['console=ttyS0', 'quiet', 'panic=-1', `testbed.ports=${ports.length}`];
   const commandLine = [...always, ...cheapUnderEmulation, ...o.kernelArguments].join(' ');
   const options: (readonly string[])[] = [
@@ -182,11 +183,7 @@ function qemuArguments(o: MachineOptions, ports: readonly string[], control: str
     ['-display', 'none'],
     ['-machine', 'pc'],
     accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', processor],
-    // A second processor would wake the first, and flush its translations, more than it helps: two nodes with two processors
-    // each, on two of the host, take 40 % more of their time to become Ready and run the operator. That a second one could be
-    // plugged in makes QEMU's atomic instructions real: without, 7.2 emulates cmpxchg16b otherwise, and the guest's kernel was
-    // seen to panic in its allocator.
-    ['-smp', 'cpus=1,maxcpus=2'],
+    ['-smp', String(cpus)],
     ['-m', String(memoryMiB)],
     ['-kernel', o.image.kernel, '-initrd', o.image.initrd, '-append', commandLine],
     ['-chardev', `file,id=console,path=${consoleLog(o)},append=on`, '-serial', 'chardev:console'],

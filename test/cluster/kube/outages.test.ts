@@ -143,13 +143,14 @@ describe('outages of a real API server', function () {
   it('lists again when what was missed was compacted, and delivers the deletions too', async () => {
     await create(SECRETS, 'same', 'old');
     await create(SECRETS, 'changed', 'old');
-    const { metadata } = await create(SECRETS, 'deleted', 'old');
+    await create(SECRETS, 'deleted', 'old');
     const { changes, errors, lists, network } = await watch(SECRETS);
     changes.length = 0;
     network.cut();
     await change(SECRETS, 'changed', 'new');
     await client.delete(SECRETS, { name: 'deleted', namespace });
-    await create(SECRETS, 'created', 'new');
+    const { metadata } = await create(SECRETS, 'created', 'new');
+    // Of the last change, not of what was listed: the list may be newer than each object in it.
     await compacted(transport, metadata.resourceVersion ?? '');
     network.mend();
     await waitFor('what was missed', soon, () => changes.length === 3);
