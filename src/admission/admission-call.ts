@@ -79,6 +79,8 @@ export function createAdmissionCalls(
         body: writeAdmissionReview(request.uid, decision),
       };
     } catch (error) {
+      // What the handler began beside what failed, such as a compile, is not to go on.
+      ended.abort(error);
       return failed(error, limitMs);
     } finally {
       calls -= 1;

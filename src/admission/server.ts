@@ -149,7 +149,7 @@ function send(response: ServerResponse, { status, type, body }: Reply, last: boo
   if (response.destroyed) return;
   // Without its length the body would be sent in chunks, each of them a TLS record of its own.
   const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) };
-  response.writeHead(status, { ...headers, ...(last ? { connection: 'close' } : {}) }).end(body);
+  response.writeHead(status, last ? { ...headers, connection: 'close' } : headers).end(body);
 }
 
 async function listen(server: Server, { port, host }: AdmissionServerOptions): Promise<void> {

@@ -56,7 +56,7 @@ export function openStateFolder({ folder, node, log }: StateFolderOptions): Stat
   let wasLost = false;
   let isGone = false;
   let identity: string | undefined;
-  /** Folders that were there, to make them for every write would cost more than writing. */
+  /** Folders that are there: making them for every write would cost more than writing. */
   const prepared = new Set<string>();
 
   const prepare = async (parent: string): Promise<void> => {
@@ -67,10 +67,7 @@ export function openStateFolder({ folder, node, log }: StateFolderOptions): Stat
   };
 
   const writeInto = async (parent: string, write: () => Promise<void>): Promise<void> => {
-    if (!prepared.has(parent)) {
-      await prepare(parent);
-      return write();
-    }
+    if (!prepared.has(parent)) await prepare(parent);
     try {
       await write();
     } catch (error) {

@@ -247,9 +247,8 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
   const kinds = Object.entries(caches) as [string, Caches[keyof Caches]][];
   const forgetCertificate = admission.certificates.onStored(everyWebhook);
   parts.health.watching([
-    ...kinds.map(([kind, cache]) => watched(kind, cache)),
-    watched('nodes that cannot enforce', shared.unableNodes),
-    watched('namespaces', podRules.namespaces),
+    ...watchedShared(shared, podRules),
+    ...Object.entries(own).map(([kind, cache]) => watched(kind, cache)),
   ]);
   try {
     await Promise.all([admission.ready, podRules.namespaces.ready, ...kinds.map(([, cache]) => cache.ready)]);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,10 +9,14 @@ import type { World } from './world.ts';
 export const CONSTANT_WEBHOOK = 'constant.bench.example.test';
 
 /**
- * What the operator's webhook is measured against: one that answers every pod with this label by the same patch, and thinks nothing.
+ * What the operator's webhook is measured against: one that answers every pod with this label by one patch, and thinks nothing.
  * Returns what ends it.
  */
-export async function startConstantWebhook(world: World, podLabels: Record<string, string>, patch: readonly object[]) {
+export async function startConstantWebhook(
+  world: World,
+  podLabels: Record<string, string>,
+  patch: readonly object[],
+): Promise<() => Promise<void>> {
   const { authority } = world.controlPlane;
   const { certificate, key } = await authority.serverCertificate('constant-webhook', ['127.0.0.1']);
   const [cert, secret, ca] = await Promise.all([certificate, key, authority.certificate].map((file) => readFile(file)));
@@ -25,10 +30,8 @@ export async function startConstantWebhook(world: World, podLabels: Record<strin
       response.writeHead(200, headers).end(body);
     });
   });
-  const listening = Promise.withResolvers<void>();
-  server.once('listening', listening.resolve).once('error', listening.reject);
   server.listen(0, '127.0.0.1');
-  await listening.promise;
+  await once(server, 'listening');
 
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const name = 'bench-constant';

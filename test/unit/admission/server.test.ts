@@ -140,6 +140,15 @@ describe('the admission server', () => {
     expect(await world.counted()).to.deep.equal({ '/review error': 1 });
   });
 
+  it('what a handler that fails began beside is told to end', async () => {
+    const { handler, signals } = heldHandler();
+    const world = await start({
+      '/review': async (...call) => (await Promise.all([handler(...call), Promise.reject(new Error('beside'))]))[0],
+    });
+    expect(await send(world)).to.include({ status: 500 });
+    expect(signals[0]?.aborted).to.equal(true);
+  });
+
   it('a handler that takes longer than the API server waits is told to end, and the API server is told first', async () => {
     const { handler, signals, release } = heldHandler();
     const world = await start({ '/review': handler });
