@@ -6,6 +6,7 @@ import { bootId, kernelRelease } from '../kernel/host.ts';
 import { openProcessTable } from '../kernel/processes.ts';
 import { createKubeClient } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
+import { createSerialTransport } from '../kube/serial-transport.ts';
 import type { Transport } from '../kube/transport.ts';
 import type { Logger } from '../log.ts';
 import { compilerFingerprint } from '../policy/compile.ts';
@@ -86,7 +87,8 @@ async function runLoops(
   stop: AbortController,
 ): Promise<void> {
   const { node, namespace, stateFolder, proc, limits } = options;
-  const { kernel, transport, clock, random, log, signal } = parts;
+  const { kernel, clock, random, log, signal } = parts;
+  const transport = createSerialTransport(parts.transport);
   const compiler: PolicyCompiler = {
     compile: (request) => parts.compile(request, options.compiler),
     version: () => parts.parserVersion(options.compiler),

@@ -68,10 +68,22 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
       .filter(({ name }) => !prepared.has(name));
   };
 
+  /**
+   * From the memory of the API server, which also told of the revision: it asks etcd for each text otherwise, for all nodes at once.
+   * Another API server may not have heard of it yet.
+   */
+  const fetchData = async (name: string): Promise<unknown> => {
+    const ask = (freshness: 'latest' | 'cached'): Promise<{ data?: unknown }> =>
+      client.get(CONTROLLER_REVISIONS, { namespace, name }, { freshness, signal });
+    const { data } = await ask('cached').catch((error: unknown) => {
+      if (isNotFound(error)) return ask('latest');
+      throw error;
+    });
+    return data;
+  };
+
   const fetch = async (head: RevisionHead): Promise<void> => {
-    const key = { namespace, name: head.name };
-    const revision = await client.get<{ data?: unknown }>(CONTROLLER_REVISIONS, key, { signal });
-    const content = readContent(head, revision.data);
+    const content = readContent(head, await fetchData(head.name));
     await store.save(head, content);
     prepared.set(head.name, options.prepare(head, content));
   };

@@ -1,13 +1,13 @@
 import { KubeError } from './errors.ts';
 import { apiVersionOf, collectionPath, keyOf, objectPath } from './resource.ts';
 import type { KubeObject, ObjectKey, Resource } from './resource.ts';
-import type { Transport } from './transport.ts';
+import type { KubeRequest, Transport } from './transport.ts';
 
 export type { ObjectKey } from './resource.ts';
 
 /** Typed requests, one method per verb. Every method throws KubeError, or the signal's reason if the caller aborts. */
 export interface KubeClient {
-  get<T>(resource: Resource, key: ObjectKey, options?: RequestOptions): Promise<T>;
+  get<T>(resource: Resource, key: ObjectKey, options?: GetOptions): Promise<T>;
   /** All pages. Large collections belong into a watch cache, which keeps projections. */
   list<T>(resource: Resource, options?: ListOptions): Promise<ObjectList<T>>;
   create<T>(resource: Resource, object: T & KubeObject, options?: RequestOptions): Promise<T>;
@@ -22,6 +22,11 @@ export interface KubeClient {
 
 export interface RequestOptions {
   signal?: AbortSignal;
+}
+
+export interface GetOptions extends RequestOptions {
+  /** `cached`: from the API server's memory, possibly some seconds old; what is not there yet is a NotFound. */
+  freshness?: 'latest' | 'cached';
 }
 
 export interface SubresourceOptions extends RequestOptions {
@@ -60,7 +65,10 @@ export interface ObjectList<T> {
 
 export function createKubeClient(transport: Transport): KubeClient {
   return {
-    get: (resource, key, options) => request(transport, 'GET', objectPath(resource, key), options),
+    get: (resource, key, options) =>
+      request(transport, 'GET', objectPath(resource, key), options, {
+        query: { resourceVersion: options?.freshness === 'cached' ? '0' : undefined },
+      }),
     list: (resource, options) => listAll(transport, resource, options),
     create: (resource, object, options) =>
       request(transport, 'POST', collectionPath(resource, object.metadata?.namespace), options, {
@@ -91,7 +99,7 @@ async function request<T>(
   method: 'GET' | 'POST' | 'PUT' | 'PATCH',
   path: string,
   options: RequestOptions | undefined,
-  more: { body?: object; contentType?: string; accept?: string; query?: Record<string, string | boolean> } = {},
+  more: { body?: object; contentType?: string; accept?: string; query?: NonNullable<KubeRequest['query']> } = {},
 ): Promise<T> {
   const signal = options?.signal;
   const answer = await transport.request({ method, path, ...more, ...(signal === undefined ? {} : { signal }) });

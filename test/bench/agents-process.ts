@@ -22,6 +22,8 @@ export interface AgentsFile {
   /** Unix socket at which figures are asked for. */
   socket: string;
   agents: readonly { node: string; token: string }[];
+  /** Milliseconds between the starts of two agents of this process. */
+  startEveryMs: number;
 }
 
 /** What `GET /` on the socket answers. */
@@ -31,9 +33,6 @@ export interface AgentsFigures {
   cpuSeconds: number;
   residentBytes: number;
 }
-
-/** Agents that start within the same second are told apart only by this machine's scheduler. */
-const START_SPREAD_MS = 5;
 
 /** Runs the agents of many nodes in this process until it is told to stop. */
 async function main(file: AgentsFile): Promise<void> {
@@ -47,7 +46,7 @@ async function main(file: AgentsFile): Promise<void> {
   const runOne = async ({ node, token }: AgentsFile['agents'][number], index: number): Promise<void> => {
     const stop = new AbortController();
     stops.push(stop);
-    await systemClock.sleep(index * START_SPREAD_MS, stop.signal);
+    await systemClock.sleep(index * file.startEveryMs, stop.signal);
     if (stop.signal.aborted) return;
     const access = { url: file.url, ca, token: async () => token };
     const transport = createTransport(access, { userAgent: 'apparmor-operator-agent', timeoutMs: 30_000 });

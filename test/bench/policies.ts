@@ -27,7 +27,7 @@ export async function loadedEverywhere(
   const { client, nodes, fleet, signal } = world;
   let missing: AppArmorProfile | undefined;
   try {
-    return await waitFor('every node to hold what was applied', { deadlineMs, intervalMs: 50, signal }, async () => {
+    return await waitFor('every node to hold what was applied', { deadlineMs, intervalMs: 250, signal }, async () => {
       fleet.check();
       const now = await profilesNow(client, applied);
       missing = now.find((profile, index) => !holdsEverywhere(profile, applied[index]?.metadata.generation, nodes));

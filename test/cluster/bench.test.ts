@@ -34,6 +34,19 @@ describe('the bench, at 50 nodes', () => {
     expect(valueOf(figures, 'idle-requests-per-agent-hour')).to.equal(0);
   });
 
+  it('the controller, its Lease and the agents have the priority levels of the manifests', async () => {
+    const dispatched = await running().samples('apiserver_flowcontrol_dispatched_requests_total');
+    const ours = dispatched.filter(({ labels }) => labels['flow_schema']?.startsWith('apparmor-operator-'));
+    expect(
+      Object.fromEntries(ours.map(({ labels }) => [labels['flow_schema'], labels['priority_level']])),
+    ).to.deep.equal({
+      'apparmor-operator-agents': 'apparmor-operator-agents',
+      'apparmor-operator-controller': 'workload-high',
+      'apparmor-operator-controller-lease': 'leader-election',
+    });
+    for (const { labels, value } of ours) expect(value, labels['flow_schema']).to.be.greaterThan(0);
+  });
+
   it('one change of a policy reaches every node, by one write of each and with the text once', async function () {
     this.timeout(120_000);
     const figures = await measureChange(running(), 1);

@@ -9,6 +9,7 @@ import { CONFIG_MAPS, DAEMON_SETS, EVENTS, NAMESPACES, NODES } from '../../../sr
 import type { KubeObject, ObjectKey } from '../../../src/kube/resource.ts';
 import { createTransport } from '../../../src/kube/transport.ts';
 import type { Transport } from '../../../src/kube/transport.ts';
+import { waitFor } from '../../testbed/process.ts';
 import { controlPlane, namePrefix } from '../fixture.ts';
 
 interface Thing extends KubeObject {
@@ -47,6 +48,10 @@ describe('client of a real API server', function () {
     const patched = await client.mergePatch<Thing>(CONFIG_MAPS, key, { data: { a: null, b: 'x' } });
     expect(patched.data).to.deep.equal({ b: 'x' });
     expect((await client.get<Thing>(CONFIG_MAPS, key)).data).to.deep.equal({ b: 'x' });
+    await waitFor('the API server to remember it', { deadlineMs: 10_000, intervalMs: 50 }, async () => {
+      const { data } = await client.get<Thing>(CONFIG_MAPS, key, { freshness: 'cached' });
+      return data?.['b'] === 'x';
+    });
     expect(await failure(client.delete(CONFIG_MAPS, key, { uid: 'another' }))).to.satisfy(isConflict);
     await client.delete(CONFIG_MAPS, key, { uid: made.metadata.uid ?? '' });
     expect(await failure(client.get(CONFIG_MAPS, key))).to.satisfy(isNotFound);

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInMemoryKernel } from '../kernel/in-memory-kernel.ts';
 import type { InMemoryKernel } from '../kernel/in-memory-kernel.ts';
+import { CONTROLLER_REVISIONS, objectPath } from '../../../src/kube/resource.ts';
 import { createAgentBench, until } from './agent-bench.ts';
 import type { AgentBench, ReportedProblem, RunningAgent } from './agent-bench.ts';
 import type { InMemoryApi } from './in-memory-api.ts';
@@ -73,6 +74,17 @@ describe('agent', () => {
     await until(() => loaded()['web'] === headOf(next).hash);
     expect(kernel.writes).to.have.length(2);
     expect(api.fetched).to.deep.equal([first, second]);
+  });
+
+  it('finds a text that the API server has not heard of, though another told of it', async () => {
+    api.putLabels({});
+    api.putAppArmorNode();
+    const name = headOf(content('web')).name;
+    api.unheardOf.add(objectPath(CONTROLLER_REVISIONS, { namespace: 'apparmor-operator', name }));
+    await start();
+    api.putRevision(content('web'));
+    await until(() => loaded()['web'] === headOf(content('web')).hash);
+    expect(api.fetched).to.deep.equal([name]);
   });
 
   it('goes back when an earlier revision becomes current again', async () => {

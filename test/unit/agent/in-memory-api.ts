@@ -31,6 +31,8 @@ export interface InMemoryApi {
   patches: object[];
   /** Names of ControllerRevisions that were fetched whole. */
   fetched: string[];
+  /** Paths that this API server's memory does not have yet; etcd does. */
+  unheardOf: Set<string>;
   /** Errors that the next requests with this verb get. */
   failures: { method: string; error: KubeError }[];
 }
@@ -89,7 +91,8 @@ export function createInMemoryApi(): InMemoryApi {
     const [, path = '', name = ''] =
       /^(.*\/(?:controllerrevisions|nodes|apparmornodes))\/([^/]+)/.exec(asked.path) ?? [];
     const object = inPath(path).get(name);
-    if (object === undefined) throw notFound(asked.path);
+    const isUnheardOf = asked.query?.['resourceVersion'] === '0' && api.unheardOf.has(asked.path);
+    if (object === undefined || isUnheardOf) throw notFound(asked.path);
     if (asked.method === 'PATCH') {
       api.patches.push(asked.body ?? {});
       return structuredClone(put(path, merge(object, asked.body ?? {}) as Stored));
@@ -102,6 +105,7 @@ export function createInMemoryApi(): InMemoryApi {
     down: false,
     patches: [],
     fetched: [],
+    unheardOf: new Set(),
     failures: [],
     setDown(down) {
       api.down = down;

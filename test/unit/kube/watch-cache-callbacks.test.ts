@@ -53,13 +53,17 @@ describe('watch cache: callbacks and life', () => {
     expect(changes).to.deep.equal(['ns/a: -→x', 'ns/a: x→y']);
   });
 
-  it('closes a watch that outlives its time silently', async () => {
-    const { transport, clock, cache } = start([page(10, [])]);
+  it('closes a watch that brings not even a bookmark for five minutes, and opens another', async () => {
+    const { transport, clock, cache, errors } = start([page(10, [])]);
     await cache.ready;
-    await clock.advance(479_000);
-    expect(transport.streams).to.have.length(1);
-    await clock.advance(1000);
+    await clock.advance(299_000);
+    transport.latestStream().send('BOOKMARK', { metadata: { resourceVersion: '11' } });
+    await clock.advance(299_000);
+    expect([transport.streams.length, transport.streams[0]?.closed]).to.deep.equal([1, false]);
+    await clock.advance(2000);
     expect([transport.streams.length, transport.streams[0]?.closed]).to.deep.equal([2, true]);
+    expect(transport.latestStream().request.query).to.include({ resourceVersion: '11' });
+    expect(errors.at(-1)?.error).to.have.property('message').that.contains('the watch was silent for 300 s');
   });
 
   it('says when it last heard of the server', async () => {

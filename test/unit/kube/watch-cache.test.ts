@@ -16,7 +16,7 @@ describe('watch cache: list and watch', () => {
         watch: true,
         allowWatchBookmarks: true,
         resourceVersion: '10',
-        timeoutSeconds: 450,
+        timeoutSeconds: 2700,
         labelSelector: undefined,
         fieldSelector: undefined,
       },
@@ -75,8 +75,11 @@ describe('watch cache: list and watch', () => {
     await cache.ready;
     await settled();
     transport.latestStream().send('ADDED', thing('a', 11));
-    transport.latestStream().send('BOOKMARK', { metadata: { resourceVersion: '99' } });
-    await clock.advance(450_000);
+    for (let minute = 0; minute < 45; minute += 3) {
+      transport.latestStream().send('BOOKMARK', { metadata: { resourceVersion: `${minute + 57}` } });
+      await settled();
+      await clock.advance(180_000);
+    }
     transport.latestStream().end();
     await settled();
     expect(transport.streams).to.have.length(2);

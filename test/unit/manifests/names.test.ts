@@ -24,7 +24,7 @@ interface Manifest {
 }
 
 interface FlowSchema extends Manifest {
-  spec: { rules: { subjects: object[] }[] };
+  spec: { rules: { subjects: { serviceAccount: { name: string; namespace: string } }[] }[] };
 }
 
 interface Role extends Manifest {
@@ -47,9 +47,7 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${AGENT_SERVICE_ACCOUNT}"`);
     expect(policy).to.contain(`"${API_GROUP}"`);
     expect(policy).to.contain(`"${APPARMOR_NODE.plural}"`);
-    const flow = (await manifest('rbac/agent-flow.yaml', 'FlowSchema')) as FlowSchema;
-    const serviceAccount = { namespace: DEFAULT_NAMESPACE, name: AGENT_SERVICE_ACCOUNT };
-    expect(flow.spec.rules[0]?.subjects).to.deep.equal([{ kind: 'ServiceAccount', serviceAccount }]);
+    expect(await whoseFlow('rbac/agent-flow.yaml')).to.deep.equal([AGENT_SERVICE_ACCOUNT]);
   });
 
   it('the ClusterRole that owns what the controller creates', async () => {
@@ -60,8 +58,9 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(role.rules[0]).to.deep.include({ apiGroups: [API_GROUP], resources: [APPARMOR_PROFILE.plural] });
   });
 
-  it('the controller’s ServiceAccount, also in the admission policy, and the label that it allows', async () => {
+  it('the controller’s ServiceAccount, also in the FlowSchemas and the admission policy, and the label that it allows', async () => {
     const account = (await manifest('rbac/controller.yaml', 'ServiceAccount')).metadata.name;
+    expect(await whoseFlow('rbac/controller-flow.yaml')).to.deep.equal([account, account]);
     const policy = await readFile(join(ROOT, 'manifests/rbac/controller-node-label.yaml'), 'utf8');
     expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${account}"`);
     expect(policy).to.contain(`"${LABEL.enforcing}"`);
@@ -130,6 +129,15 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(kustomization.images).to.deep.equal([{ name: image, newName: image, newTag: version }]);
   });
 });
+
+/** Names of the ServiceAccounts of the operator's namespace that the FlowSchemas of a file are for. */
+async function whoseFlow(file: string): Promise<string[]> {
+  const flows = (await manifests(file)).filter((each): each is FlowSchema => each.kind === 'FlowSchema');
+  const subjects = flows.flatMap(({ spec }) => spec.rules.flatMap((rule) => rule.subjects));
+  return subjects
+    .filter(({ serviceAccount }) => serviceAccount.namespace === DEFAULT_NAMESPACE)
+    .map(({ serviceAccount }) => serviceAccount.name);
+}
 
 async function manifest(file: string, kind: string): Promise<Manifest> {
   const found = (await manifests(file)).find((each) => each.kind === kind);
