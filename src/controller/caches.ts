@@ -20,7 +20,7 @@ import { startWatchCache, type WatchCache } from '../kube/watch-cache.ts';
 import { AGENT_POD_LABELS, type DaemonSet } from './daemonset/agent-daemonset.ts';
 import { sameAgentPod, viewAgentPod, type AgentPod, type AgentPodView } from './nodes/agent-pod.ts';
 import { sameNode, viewNode, type KubeNode, type NodeView } from './nodes/node-view.ts';
-import { viewRow, type RowView } from './nodes/row-view.ts';
+import { createRowViewer, type RowView } from './nodes/row-view.ts';
 import { createPodViewer, samePod, type KubePod, type PodView } from './pods/pod-view.ts';
 import type { ProfileView } from './profiles/profile-view.ts';
 import type { RevisionView } from './revisions/revision-view.ts';
@@ -79,7 +79,7 @@ export function startCaches(parts: CacheParts, on: CacheListeners): Omit<Caches,
   return {
     nodes: startCache<KubeNode, NodeView>(parts, NODES, { project: viewNode, same: sameNode, onChange: on.nodes }),
     rows: startCache<AppArmorNode, RowView>(parts, APPARMOR_NODE, {
-      project: viewRow,
+      project: createRowViewer(),
       same: (now, before) => canonicalJson(now) === canonicalJson(before),
       onChange: on.rows,
     }),

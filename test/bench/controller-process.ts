@@ -64,7 +64,8 @@ export async function prepareController(options: BenchControllerOptions): Promis
         '--agent-image=registry.example/apparmor-operator:bench',
         '--health-port=0',
       ];
-      const program = [globalThis.process.execPath, ...options.nodeFlags, output, 'controller', ...flags];
+      const nodeFlags = [...(await flagsInManifest()), ...options.nodeFlags];
+      const program = [globalThis.process.execPath, ...nodeFlags, output, 'controller', ...flags];
       process = start('unshare', ['--mount', '--propagation', 'private', 'sh', '-euc', IN_POD, account, ...program], {
         name: IDENTITY,
         env: { POD_NAME: IDENTITY, KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
@@ -93,6 +94,16 @@ export async function prepareController(options: BenchControllerOptions): Promis
       };
     },
   };
+}
+
+/** Those that the Deployment gives Node.js. */
+async function flagsInManifest(): Promise<string[]> {
+  const path = join(import.meta.dirname, '../../manifests/controller/deployment.yaml');
+  const flags = /^ +command: \[\/usr\/local\/bin\/node, (.*)\/app\/controller\.mjs, controller\]$/m.exec(
+    await readFile(path, 'utf8'),
+  )?.[1];
+  if (flags === undefined) throw new Error(`${path}: no command that starts the controller`);
+  return flags.split(', ').filter((flag) => flag !== '');
 }
 
 /** $0 is the ServiceAccount's files. In a mount namespace of its own, so that the machine's /run stays as it is. */

@@ -5,6 +5,7 @@ import type {
   AppArmorNodeStatusProblem,
 } from '../../api/generated/index.ts';
 import type { OwnerReference } from '../../api/resources.ts';
+import { createSharing } from '../sharing.ts';
 
 /** What the controller's cache keeps of an AppArmorNode. */
 export interface RowView {
@@ -27,9 +28,13 @@ export interface RowView {
   unload: readonly AppArmorNodeSpecUnload[];
 }
 
-export function viewRow(row: AppArmorNode): RowView {
-  const { metadata, spec, status } = row;
-  return {
+/**
+ * The cache's projection. Nodes that hold the same share what says so, as nearly all do: for 5,000 nodes with a hundred profiles each
+ * that would be 24 MB otherwise.
+ */
+export function createRowViewer(): (row: AppArmorNode) => RowView {
+  const shared = createSharing();
+  return ({ metadata, spec, status }) => ({
     name: metadata.name,
     uid: metadata.uid,
     deleting: metadata.deletionTimestamp !== undefined,
@@ -38,12 +43,12 @@ export function viewRow(row: AppArmorNode): RowView {
     enforcing: status?.enforcing,
     reason: status?.reason ?? '',
     message: status?.message ?? '',
-    loaded: status?.loaded ?? {},
+    loaded: shared(status?.loaded ?? {}),
     loadedSince: status?.loadedSince ?? {},
     problems: status?.problems ?? [],
     drift: status?.drift ?? [],
     unload: spec?.unload ?? [],
-  };
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
-import { hash } from 'node:crypto';
 import { CONFINED_BY_ANNOTATION, readConfinedBy } from '../../admission/pods/confined-by.ts';
 import { readPod, type PodSubject } from '../../admission/pods/pod-subject.ts';
 import { APPARMOR_ANNOTATION, MIRROR_ANNOTATION } from '../../admission/pods/rule.ts';
+import { createSharing } from '../sharing.ts';
 
 /** v1 Pod, as far as it is read here; what the rule for pods reads is read by readPod. */
 export interface KubePod {
@@ -141,25 +141,6 @@ export function createPodViewer(): PodViewer {
 
 /** Twice the nodes of the largest clusters, so that names of nodes that are gone do not add up. */
 const MOST_NODE_NAMES = 10_000;
-
-/** Returns the first of all equal values that is still used anywhere; `make` may give another one to be the first. */
-function createSharing(): <T extends object>(value: T, make?: () => T) => T {
-  const known = new Map<string, WeakRef<object>>();
-  let sweepAt = 1000;
-  return <T extends object>(value: T, make = () => value): T => {
-    const key = hash('sha1', JSON.stringify(value), 'base64');
-    const first = known.get(key)?.deref();
-    // Equal JSON, hence of the same type.
-    if (first !== undefined) return first as T;
-    const made = make();
-    known.set(key, new WeakRef(made));
-    if (known.size > sweepAt) {
-      for (const [old, reference] of known) if (reference.deref() === undefined) known.delete(old);
-      sweepAt = Math.max(1000, 2 * known.size);
-    }
-    return made;
-  };
-}
 
 export function samePod(left: PodView, right: PodView): boolean {
   return (

@@ -3,7 +3,7 @@ import { AGENT_GRACE_MS, agentState, createAgentPresence } from '../../../../src
 import { sameAgentPod, viewAgentPod, type AgentPod } from '../../../../src/controller/nodes/agent-pod.ts';
 import { sameNode, viewNode } from '../../../../src/controller/nodes/node-view.ts';
 import { planRow } from '../../../../src/controller/nodes/plan-row.ts';
-import { changedNames, viewRow } from '../../../../src/controller/nodes/row-view.ts';
+import { changedNames, createRowViewer } from '../../../../src/controller/nodes/row-view.ts';
 import { nodeView, rowView } from '../objects.ts';
 
 function meta(more: object = {}) {
@@ -91,7 +91,9 @@ describe('planRow', () => {
   }
 });
 
-describe('viewRow', () => {
+describe('createRowViewer', () => {
+  const viewRow = createRowViewer();
+
   it('is complete for a row that no agent has written', () => {
     expect(viewRow({ metadata: meta() })).to.deep.equal({
       name: 'a',
@@ -114,6 +116,16 @@ describe('viewRow', () => {
     const unload = [{ profile: 'p', revision: 'r', expires: '2030-01-01T00:00:00Z' }];
     const drift = [{ profile: 'p', object: 'web', what: 'Replaced', time: '2030-01-01T00:00:00Z' } as const];
     expect(viewRow({ metadata: meta(), spec: { unload }, status: { drift } })).to.deep.include({ unload, drift });
+  });
+
+  it('keeps once what nodes hold that hold the same', () => {
+    const [one, two, other] = [
+      { p: '1', q: '2' },
+      { p: '1', q: '2' },
+      { p: '1', q: '3' },
+    ].map((loaded) => viewRow({ metadata: meta(), status: { loaded } }).loaded);
+    expect(two).to.equal(one);
+    expect(other).to.deep.equal({ p: '1', q: '3' });
   });
 });
 
