@@ -1,4 +1,5 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -34,7 +35,8 @@ export interface BundleOptions {
 
 /** Writes the program with only one of its subcommands into one file. Throws BundleError if it holds what it must not. */
 export async function bundle(name: BundleName, options: BundleOptions): Promise<{ bytes: number }> {
-  return write({ ...options, name, plugins: [onlyCommand(name)], target: 'node24', keptOut: KEPT_OUT[name] });
+  const plugins = [onlyCommand(name), ofNodeItself];
+  return write({ ...options, name, plugins, target: 'node24', keptOut: KEPT_OUT[name] });
 }
 
 /** People's machines have older versions of Node.js than the image; this is the oldest of package.json's `engines`. */
@@ -74,6 +76,8 @@ async function write({ name, entry, output, plugins, target, keptOut }: WriteOpt
     platform: 'node',
     target,
     format: 'esm',
+    // Packages otherwise bring what helps to debug them, winston's for example tables of colours.
+    define: { 'process.env.NODE_ENV': '"production"' },
     // Names stay: they are what a stack trace in a log has to offer.
     minifySyntax: true,
     minifyWhitespace: true,
@@ -94,6 +98,23 @@ async function write({ name, entry, output, plugins, target, keptOut }: WriteOpt
   await writeFile(output, file.contents);
   return { bytes: file.contents.length };
 }
+
+/**
+ * Imports Node's own modules as CommonJS does. An ES module's import reads every getter of such a module, and one of node:http's loads
+ * undici, for a WebSocket that nobody asked for. Measured with `define` below: an agent runs after 0.15 s of processor time instead of
+ * 0.18, and has 3 MB less.
+ */
+const ofNodeItself: Plugin = {
+  name: 'of-node-itself',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^[\w:/-]+$/ }, ({ path }) =>
+      isBuiltin(path) ? { path, namespace: 'of-node-itself' } : undefined,
+    );
+    plugin.onLoad({ filter: /.*/, namespace: 'of-node-itself' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  },
+};
 
 /** Replaces the commands that the bundle is not for: main.ts imports each from `./NAME/command.ts`. */
 function onlyCommand(name: BundleName): Plugin {

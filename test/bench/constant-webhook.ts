@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { MUTATING_WEBHOOK_CONFIGURATIONS } from '../../src/kube/resource.ts';
+import { createOwner } from '../testbed/process.ts';
 import type { World } from './world.ts';
 
 /** Part of the API server's label `name` of it. */
@@ -30,6 +31,11 @@ export async function startConstantWebhook(
       response.writeHead(200, headers).end(body);
     });
   });
+  const owner = createOwner();
+  owner.add(() => {
+    server.closeAllConnections();
+    return new Promise<void>((resolve) => server.close(() => resolve()));
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 
@@ -48,12 +54,14 @@ export async function startConstantWebhook(
       },
     ],
   };
-  await world.client.create(MUTATING_WEBHOOK_CONFIGURATIONS, configuration);
-  return async (): Promise<void> => {
-    await world.client.delete(MUTATING_WEBHOOK_CONFIGURATIONS, { name });
-    server.closeAllConnections();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  };
+  try {
+    await world.client.create(MUTATING_WEBHOOK_CONFIGURATIONS, configuration);
+  } catch (error) {
+    await owner.stop();
+    throw error;
+  }
+  owner.add(() => world.client.delete(MUTATING_WEBHOOK_CONFIGURATIONS, { name }));
+  return owner.stop;
 }
 
 /** As in src/admission/server.ts, so that the API server keeps its connections here too. */

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
-import { errorCode } from '../../src/kernel/error-code.ts';
 import type { ControlPlane } from '../testbed/control-plane.ts';
 import { createOwner, start, type OwnedProcess } from '../testbed/process.ts';
 import type { AgentsFigures, AgentsFile } from './agents-process.ts';
 import { BOOT_ID, type NodeIdentity } from './nodes.ts';
+import { LOWEST_PRIORITY, yieldToSessions } from './priority.ts';
 import { addedUp, type RequestFigures } from './request-count.ts';
 
 /** The agents of all nodes, in few processes. */
@@ -27,12 +27,6 @@ export interface FleetFigures {
 
 /** One process has one thread; more processes than cores would only add memory. */
 const AGENTS_PER_PROCESS = 500;
-
-/**
- * In a cluster an API server does not share its processors with its nodes. Measured at equal priority: of two cores ten of these
- * processes had 1.5, and the API server, with 5,000 requests waiting, a third of one.
- */
-const LOWEST_PRIORITY = '19';
 
 /** Of all processes together. A DaemonSet's controller creates its pods more slowly: 20 to 50 a second. */
 const STARTS_PER_SECOND = 100;
@@ -66,13 +60,15 @@ export async function startFleet(
     const path = join(folder, `agents-${first}.json`);
     await writeFile(path, JSON.stringify(file), { mode: 0o600 });
     const program = [globalThis.process.execPath, ...nodeFlags, join(import.meta.dirname, 'agents-process.ts'), path];
-    const process = start('nice', ['-n', LOWEST_PRIORITY, ...program], {
+    // In a cluster an API server does not share its processors with its nodes. Measured at equal priority: of two cores ten of these
+    // processes had 1.5, and the API server, with 5,000 requests waiting, a third of one.
+    const process = start('nice', ['-n', String(LOWEST_PRIORITY), ...program], {
       name: `agents from ${first} on`,
       logFile: join(folder, `agents-${first}.log`),
       signal,
     });
     owner.add(process.stop);
-    await yieldToOthers(process.pid);
+    if (process.pid !== undefined) await yieldToSessions(process.pid);
     processes.push({ process, socket });
   }
   return {
@@ -92,19 +88,6 @@ export async function startFleet(
     log: () => processes.map(({ process }) => process.outputTail()).join('\n'),
     stop: owner.stop,
   };
-}
-
-/**
- * Linux by default shares the processors among sessions first, each of these processes has one of its own, and nice says nothing
- * between sessions.
- */
-async function yieldToOthers(pid: number | undefined): Promise<void> {
-  try {
-    await writeFile(`/proc/${pid}/autogroup`, LOWEST_PRIORITY);
-  } catch (error) {
-    // A kernel without it compares processes alone, as nice does.
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
 }
 
 /** What the agents read of their node and of their image. */

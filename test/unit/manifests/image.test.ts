@@ -148,6 +148,23 @@ describe('the bundles', function () {
       .and.to.be.lessThan(10_000);
   });
 
+  it('load of Node what they use, and not all that its modules could give', async () => {
+    const http = `import { createServer } from 'node:http';\nconsole.log(typeof createServer);\n`;
+    const loadsUndici = async (text: string): Promise<boolean> => {
+      const file = join(folder, 'loads.mjs');
+      const told = `\nconsole.log(process.moduleLoadList.includes('NativeModule internal/deps/undici/undici'));`;
+      await writeFile(file, text + told);
+      const { stdout } = await promisify(execFile)(process.execPath, [file, 'agent']);
+      expect(stdout).to.match(/^function\n/);
+      return stdout.trimEnd().endsWith('true');
+    };
+    const output = join(folder, 'agent.mjs');
+    await bundle('agent', { entry: await program({ agent: http, controller: '' }), output });
+    expect(await loadsUndici(await readFile(output, 'utf8'))).to.equal(false);
+    // The control: as it would be without.
+    expect(await loadsUndici(http)).to.equal(true);
+  });
+
   it('refuse a client library in the agent, say how it got in, and write nothing', async () => {
     const entry = await program({ agent: HEAVY, controller: '' });
     const output = join(folder, 'agent.mjs');
