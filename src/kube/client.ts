@@ -66,9 +66,13 @@ export interface ObjectList<T> {
 export function createKubeClient(transport: Transport): KubeClient {
   return {
     get: (resource, key, options) =>
-      request(transport, 'GET', objectPath(resource, key), options, {
-        query: { resourceVersion: options?.freshness === 'cached' ? '0' : undefined },
-      }),
+      request(
+        transport,
+        'GET',
+        objectPath(resource, key),
+        options,
+        options?.freshness === 'cached' ? { query: { resourceVersion: '0' } } : {},
+      ),
     list: (resource, options) => listAll(transport, resource, options),
     create: (resource, object, options) =>
       request(transport, 'POST', collectionPath(resource, object.metadata?.namespace), options, {

@@ -87,7 +87,13 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
     it('holds every profile, though its agent has not reached the API server', async () => {
       // Nodes should take 15 s. Measured on an emulated one, beside all else that boots: 21 and 45, of which Node.js takes 12 to start.
       const elapsed = loadedAt - (agent.startedAt ?? NaN);
-      console.log(`      ${(elapsed / 1000).toFixed(0)} s after the start of the agent's container`);
+      const said = await saidAt(agent, [
+        'the agent runs',
+        'the node enforces AppArmor',
+        'policies are compiled with this',
+      ]);
+      const steps = said.map(({ what, at }) => `${what} after ${seconds(at - (agent.startedAt ?? NaN))}`);
+      console.log(`      ${[...steps, `all loaded after ${seconds(elapsed)}`].join('; ')}`);
       const held = await kernelProfiles(node);
       for (const name of ALL) expect(held.get(name), name).to.equal('enforce');
     });
@@ -225,6 +231,20 @@ async function whenLoaded(node: TestNode, profiles: readonly string[]): Promise<
   const { stdout, code } = await node.run([...waiting, 'date +%s%3N'].join('\n'), { timeoutSeconds: 180 });
   expect(code, 'all are loaded within three minutes').to.equal(0);
   return Number(stdout);
+}
+
+/** By the clock of the agent's node: when its log said so first. */
+async function saidAt({ name }: AgentPod, messages: readonly string[]): Promise<{ what: string; at: number }[]> {
+  const lines = (await kubectl(['logs', '-n', NAMESPACE, name])).split('\n').filter((line) => line.startsWith('{'));
+  const said = lines.map((line) => JSON.parse(line) as { message: string; time: string });
+  return messages.map((what) => ({
+    what,
+    at: Date.parse(said.find(({ message }) => message === what)?.time ?? ''),
+  }));
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 async function loadedOn(name: string, nodes: number): Promise<AppArmorProfile> {

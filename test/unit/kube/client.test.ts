@@ -12,9 +12,10 @@ describe('client', () => {
     const client = createKubeClient(transport);
     const object = { metadata: key, data: 1 };
     const whole = { apiVersion: 'apps/v1', kind: 'ControllerRevision', ...object };
-    transport.answers.push(...Array.from({ length: 8 }, () => object));
+    transport.answers.push(...Array.from({ length: 9 }, () => object));
     const { signal } = new AbortController();
     expect(await client.get(CONTROLLER_REVISIONS, key, { signal })).to.equal(object);
+    await client.get(CONTROLLER_REVISIONS, key, { freshness: 'cached' });
     await client.create(CONTROLLER_REVISIONS, object);
     await client.update(CONTROLLER_REVISIONS, object, { subresource: 'status', signal });
     await client.apply(
@@ -31,6 +32,7 @@ describe('client', () => {
     await client.delete(CONTROLLER_REVISIONS, key);
     expect(transport.requests).to.deep.equal([
       { method: 'GET', path: `${path}/a`, signal },
+      { method: 'GET', path: `${path}/a`, query: { resourceVersion: '0' } },
       { method: 'POST', path, body: whole },
       { method: 'PUT', path: `${path}/a/status`, body: whole, signal },
       {
