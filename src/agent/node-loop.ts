@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts';
 import type { Environment } from './environment.ts';
 import type { LastKnown } from './last-known.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { createPassRest } from './pass-rest.ts';
 import { livingObjects, textOf, wantedPolicies } from './prepared-revision.ts';
 import type { WantedPolicy } from './prepared-revision.ts';
 import type { FirstPass, Readiness } from './readiness.ts';
@@ -55,15 +56,9 @@ export interface NodeLoopParts {
 /** How often the kernel's revision is read. Drift is to be put right within 15 s. */
 const DRIFT_POLL_MS = 5_000;
 
-/**
- * A pass looks at every policy: whatever comes meanwhile, it rests twice as long as it took, so that many changes at once cost few
- * passes and leave the node its processor.
- */
-const REST_FACTOR = 2;
-const LONGEST_REST_MS = 5_000;
-
 export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   const { revisions, reconciler, wake, clock, log, signal } = parts;
+  const restAfter = createPassRest();
   const fromApi = { heads: false, labels: false };
   let labels = parts.lastKnown?.labels;
   let grants: readonly UnloadGrant[] = [];
@@ -155,7 +150,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       log.error('a pass failed and will be tried again', { error, retryInMs: DRIFT_POLL_MS });
       retryAt = clock.now() + DRIFT_POLL_MS;
     }
-    await clock.sleep(Math.min((clock.now() - began) * REST_FACTOR, LONGEST_REST_MS), signal);
+    await clock.sleep(restAfter(began, clock.now()), signal);
   };
 
   /** Whether there is something to do or to say about it. */

@@ -93,6 +93,10 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
     if (machine === undefined) return Promise.reject(new GuestGoneError(`${o.name} is switched off`));
     return machine.channel.run(command, options);
   };
+  const logs = async (): Promise<string> => {
+    const files = ['containerd', 'kubelet', 'kube-proxy'].map((name) => `/var/log/${name}.log`);
+    return (await runInGuest(['tail', '-n', '40', ...files])).stdout;
+  };
   return {
     name: o.name,
     address: addresses.address,
@@ -109,12 +113,13 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
     },
     ready: async () => {
       const { stdout } = await runInGuest(['cat', '/proc/sys/kernel/random/boot_id']);
-      await nodeReady(o, stdout.trim());
+      try {
+        await nodeReady(o, stdout.trim());
+      } catch (error) {
+        throw new Error(`${String(error)}\n${await logs().catch(String)}`, { cause: error });
+      }
     },
-    logs: async () => {
-      const logs = ['containerd', 'kubelet', 'kube-proxy'].map((name) => `/var/log/${name}.log`);
-      return (await runInGuest(['tail', '-n', '40', ...logs])).stdout;
-    },
+    logs,
   };
 }
 
