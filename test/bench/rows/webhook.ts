@@ -7,7 +7,6 @@ import { waitFor } from '../../testbed/process.ts';
 import { quantile, shareWithin, type Sample } from '../api-counts.ts';
 import { CONSTANT_WEBHOOK, startConstantWebhook } from '../constant-webhook.ts';
 import { loadedEverywhere, policyOf } from '../policies.ts';
-import { yielding } from '../priority.ts';
 import type { Figure } from '../results.ts';
 import type { World } from '../world.ts';
 
@@ -27,11 +26,8 @@ const OURS = 'pods.apparmor';
  */
 export async function measureWebhook(world: World, seconds: number): Promise<Figure[]> {
   await world.client.create(NAMESPACES, { metadata: { name: NAMESPACE } });
-  // Whoever creates pods does not share the processors of a cluster's API server.
-  const [constant, ours] = await yielding(async () => [
-    await measureConstant(world, seconds),
-    await measureOperator(world, seconds),
-  ]);
+  const constant = await measureConstant(world, seconds);
+  const ours = await measureOperator(world, seconds);
   return [
     {
       id: 'webhook-p99',
