@@ -101,7 +101,7 @@ async function write({ name, entry, output, plugins, target, keptOut }: WriteOpt
 
 /**
  * Imports Node's own modules as CommonJS does. An ES module's import reads every getter of such a module, and one of node:http's loads
- * undici, for a WebSocket that nobody asked for. Measured with `define` below: an agent runs after 0.15 s of processor time instead of
+ * undici, for a WebSocket that nobody asked for. Measured with `define` above: an agent runs after 0.15 s of processor time instead of
  * 0.18, and has 3 MB less.
  */
 const ofNodeItself: Plugin = {

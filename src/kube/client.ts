@@ -1,7 +1,7 @@
 import { KubeError } from './errors.ts';
 import { apiVersionOf, collectionPath, keyOf, objectPath } from './resource.ts';
 import type { KubeObject, ObjectKey, Resource } from './resource.ts';
-import type { KubeRequest, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 export type { ObjectKey } from './resource.ts';
 
@@ -103,7 +103,7 @@ async function request<T>(
   method: 'GET' | 'POST' | 'PUT' | 'PATCH',
   path: string,
   options: RequestOptions | undefined,
-  more: { body?: object; contentType?: string; accept?: string; query?: NonNullable<KubeRequest['query']> } = {},
+  more: { body?: object; contentType?: string; accept?: string; query?: Record<string, string | boolean> } = {},
 ): Promise<T> {
   const signal = options?.signal;
   const answer = await transport.request({ method, path, ...more, ...(signal === undefined ? {} : { signal }) });

@@ -1,5 +1,6 @@
 import { mkdir, writeFile, readFile, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import type { CompilerPaths } from '../../src/policy/compile.ts';
 import { bundle } from '../../scripts/bundle.ts';
 import { freePort } from '../testbed/api-endpoint.ts';
@@ -99,11 +100,13 @@ export async function prepareController(options: BenchControllerOptions): Promis
 /** Those that the Deployment gives Node.js. */
 async function flagsInManifest(): Promise<string[]> {
   const path = join(import.meta.dirname, '../../manifests/controller/deployment.yaml');
-  const flags = /^ +command: \[\/usr\/local\/bin\/node, (.*)\/app\/controller\.mjs, controller\]$/m.exec(
-    await readFile(path, 'utf8'),
-  )?.[1];
-  if (flags === undefined) throw new Error(`${path}: no command that starts the controller`);
-  return flags.split(', ').filter((flag) => flag !== '');
+  const { spec } = parse(await readFile(path, 'utf8')) as {
+    spec: { template: { spec: { containers: { command: string[] }[] } } };
+  };
+  const command = spec.template.spec.containers[0]?.command ?? [];
+  const program = command.indexOf('/app/controller.mjs');
+  if (program < 1) throw new Error(`${path}: no command that starts the controller`);
+  return command.slice(1, program);
 }
 
 /** $0 is the ServiceAccount's files. In a mount namespace of its own, so that the machine's /run stays as it is. */

@@ -24,7 +24,7 @@ interface Manifest {
 }
 
 interface FlowSchema extends Manifest {
-  spec: { rules: { subjects: { serviceAccount: { name: string; namespace: string } }[] }[] };
+  spec: { rules: { subjects: object[] }[] };
 }
 
 interface Role extends Manifest {
@@ -47,7 +47,7 @@ describe('the manifests and src/api/names.ts agree on', () => {
     expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${AGENT_SERVICE_ACCOUNT}"`);
     expect(policy).to.contain(`"${API_GROUP}"`);
     expect(policy).to.contain(`"${APPARMOR_NODE.plural}"`);
-    expect(await whoseFlow('rbac/agent-flow.yaml')).to.deep.equal([AGENT_SERVICE_ACCOUNT]);
+    expect(await flowSubjects('rbac/agent-flow.yaml')).to.deep.equal([flowSubject(AGENT_SERVICE_ACCOUNT)]);
   });
 
   it('the ClusterRole that owns what the controller creates', async () => {
@@ -60,7 +60,7 @@ describe('the manifests and src/api/names.ts agree on', () => {
 
   it('the controller’s ServiceAccount, also in the FlowSchemas and the admission policy, and the label that it allows', async () => {
     const account = (await manifest('rbac/controller.yaml', 'ServiceAccount')).metadata.name;
-    expect(await whoseFlow('rbac/controller-flow.yaml')).to.deep.equal([account, account]);
+    expect(await flowSubjects('rbac/controller-flow.yaml')).to.deep.equal([flowSubject(account), flowSubject(account)]);
     const policy = await readFile(join(ROOT, 'manifests/rbac/controller-node-label.yaml'), 'utf8');
     expect(policy).to.contain(`"system:serviceaccount:${DEFAULT_NAMESPACE}:${account}"`);
     expect(policy).to.contain(`"${LABEL.enforcing}"`);
@@ -130,13 +130,14 @@ describe('the manifests and src/api/names.ts agree on', () => {
   });
 });
 
-/** Names of the ServiceAccounts of the operator's namespace that the FlowSchemas of a file are for. */
-async function whoseFlow(file: string): Promise<string[]> {
+/** Whom the FlowSchemas of a file are for. */
+async function flowSubjects(file: string): Promise<object[]> {
   const flows = (await manifests(file)).filter((each): each is FlowSchema => each.kind === 'FlowSchema');
-  const subjects = flows.flatMap(({ spec }) => spec.rules.flatMap((rule) => rule.subjects));
-  return subjects
-    .filter(({ serviceAccount }) => serviceAccount.namespace === DEFAULT_NAMESPACE)
-    .map(({ serviceAccount }) => serviceAccount.name);
+  return flows.flatMap(({ spec }) => spec.rules.flatMap((rule) => rule.subjects));
+}
+
+function flowSubject(name: string): object {
+  return { kind: 'ServiceAccount', serviceAccount: { namespace: DEFAULT_NAMESPACE, name } };
 }
 
 async function manifest(file: string, kind: string): Promise<Manifest> {
