@@ -100,7 +100,7 @@ describe('what something else loaded', () => {
     const before = await getNodeReport(first);
     const entries = await kernelEntries(first);
     await loseStateFolder(first);
-    // The earlier one may have said that it cannot write there. A policy that takes long to compile is adopted after the others.
+    // A policy that takes long to compile is adopted after the others.
     const after = await nodeReportWhen(first, 'finds the folder usable and has compiled all anew', ({ status }) => {
       return status?.reason === undefined && status?.loadedCount === before.status?.loadedCount;
     });
@@ -133,11 +133,13 @@ async function removed(node: TestNode, profile: string): Promise<void> {
   });
 }
 
-/** Deletes the folder and the agent that has it in memory; returns once the next agent has done its first pass. */
+/** Takes the folder away and the agent that has it in memory; returns once the next agent has done its first pass. */
 async function loseStateFolder(node: TestNode): Promise<void> {
   const before = await agentPod(node);
-  await inNode(node, 'rm -rf /var/lib/apparmor-operator');
+  // In one step: an agent that writes meanwhile would make the removal of a folder fail that has just become empty.
+  await inNode(node, 'mv /var/lib/apparmor-operator /var/lib/lost');
   await kubectl(['delete', 'pod', '-n', NAMESPACE, before.name, '--timeout=60s']);
+  await inNode(node, 'rm -r /var/lib/lost');
   await waitFor('the next agent is Ready', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
     const { name, ready } = await agentPod(node);
     return name !== before.name && ready;
