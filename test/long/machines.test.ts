@@ -63,7 +63,7 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
 
   describe('its plug is pulled, and it boots while its agent cannot reach the API server', () => {
     let earlier: { bootID: string | undefined; container: string };
-    let loadedAt: number;
+    let loaded: Loaded;
     let agent: AgentPod;
 
     before(async () => {
@@ -76,7 +76,7 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
       earlier = { bootID: status?.bootID, container: (await agentPod(node)).containerID };
 
       await node.boot({ beforeKubelet: `iptables -I ${POD_TO_API}` });
-      loadedAt = await whenLoaded(node, ALL);
+      loaded = await whenLoaded(node, ALL);
       agent = await waitFor("the agent's new container", { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
         const pod = await agentPod(node);
         return pod.startedAt !== undefined && pod.containerID !== earlier.container ? pod : undefined;
@@ -85,15 +85,20 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
     });
 
     it('holds every profile, though its agent has not reached the API server', async () => {
-      // Nodes should take 15 s. Measured on an emulated one, beside all else that boots: 21 and 45, of which Node.js takes 12 to start.
-      const elapsed = loadedAt - (agent.startedAt ?? NaN);
+      const startedAt = agent.startedAt ?? NaN;
+      const elapsed = loaded.at - startedAt;
       const said = await saidAt(agent, [
         'the agent runs',
         'the node enforces AppArmor',
         'policies are compiled with this',
       ]);
-      const steps = said.map(({ what, at }) => `${what} after ${seconds(at - (agent.startedAt ?? NaN))}`);
-      console.log(`      ${[...steps, `all loaded after ${seconds(elapsed)}`].join('; ')}`);
+      const steps = said.map(({ what, at }) => `${what} after ${seconds(at - startedAt)}`);
+      const whole = `all loaded after ${seconds(elapsed)}, of which the agent had ${loaded.agentCpuSeconds} s of the processor`;
+      console.log(`      ${[...steps, whole].join('; ')}`);
+      // On a node it should be 15 s from the container's start. Here Node.js alone takes most of that, or more, to start: measured, the agent
+      // ran after 39 s, beside all else that boots on an emulated processor, and 10 s later all was loaded.
+      const [runs] = said;
+      expect(loaded.at - (runs?.at ?? NaN), 'milliseconds from when the agent runs').to.be.below(15_000);
       const held = await kernelProfiles(node);
       for (const name of ALL) expect(held.get(name), name).to.equal('enforce');
     });
@@ -223,14 +228,29 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
   });
 });
 
-/** In milliseconds since the epoch, by the node's clock: when its kernel held the last of them. */
-async function whenLoaded(node: TestNode, profiles: readonly string[]): Promise<number> {
-  const waiting = profiles.map(
-    (name) => `until grep -qx '${name} (enforce)' /sys/kernel/security/apparmor/profiles; do sleep 0.1; done`,
-  );
-  const { stdout, code } = await node.run([...waiting, 'date +%s%3N'].join('\n'), { timeoutSeconds: 180 });
-  expect(code, 'all are loaded within three minutes').to.equal(0);
-  return Number(stdout);
+interface Loaded {
+  /** In milliseconds since the epoch, by the node's clock: when its kernel held the last of them, or up to a second later. */
+  at: number;
+  /** What the agent had taken of the processor by then, seconds. */
+  agentCpuSeconds: number;
+}
+
+/** Looks once a second: each look starts processes, which on an emulated processor takes from the agent what it looks for. */
+async function whenLoaded(node: TestNode, profiles: readonly string[]): Promise<Loaded> {
+  const wanted = profiles.map((name) => `-e '${name} (enforce)'`).join(' ');
+  const script = `
+    until [ "$(grep -cx ${wanted} /sys/kernel/security/apparmor/profiles)" = ${profiles.length} ]; do sleep 1; done
+    date +%s%3N
+    cat "$(grep -lz '^/app/agent.mjs$' /proc/[0-9]*/cmdline | xargs dirname)/stat"`;
+  const { stdout, stderr, code } = await node.run(script, { timeoutSeconds: 180 });
+  expect(code, `all are loaded within three minutes: ${stderr}`).to.equal(0);
+  const [at, stat = ''] = stdout.split('\n');
+  // Fields 14 to 17 of proc(5), counted behind the command's name: its own and its children's, in hundredths of a second.
+  const times = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15);
+  return { at: Number(at), agentCpuSeconds: times.reduce((sum, ticks) => sum + Number(ticks), 0) / 100 };
 }
 
 /** By the clock of the agent's node: when its log said so first. */
