@@ -55,6 +55,8 @@ export interface AgentParts {
   clock: Clock;
   random: () => number;
   signal: AbortSignal;
+  /** Frees what is no longer needed, while there is nothing else to do. */
+  collectGarbage: () => void;
   /** Told the port of the health server. */
   onListening?: (port: number) => void;
 }
@@ -134,6 +136,7 @@ async function runLoops(
     revisions,
     reconciler,
     reporter,
+    onQuiet: parts.collectGarbage,
   });
   const slot = createCompileSlot({
     ...shared,

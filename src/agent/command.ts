@@ -92,6 +92,8 @@ async function agent({ args, env, signal }: Invocation): Promise<number> {
         clock: systemClock,
         random: Math.random,
         signal,
+        // With --expose-gc, as in the image. Of the kinds of collection only this gives pages back: 18.7 MB of its own instead of 21.7.
+        collectGarbage: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
         onListening: (port) => log.info('started', { healthPort: port }),
       },
     );

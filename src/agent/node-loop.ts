@@ -12,6 +12,7 @@ import type { FirstPass, Readiness } from './readiness.ts';
 import type { UnloadGrant } from './removals.ts';
 import { NOTHING_DONE } from './reconciler.ts';
 import type { PassResult, Reconciler } from './reconciler.ts';
+import { createQuiet } from './quiet.ts';
 import { nodeStatus } from './report.ts';
 import type { Reporter } from './reporter.ts';
 import type { RevisionHead } from './revision-content.ts';
@@ -50,6 +51,8 @@ export interface NodeLoopParts {
   clock: Clock;
   log: Logger;
   metrics: AgentMetrics;
+  /** Called once when there has been nothing to do for a while after there was. */
+  onQuiet: () => void;
   signal: AbortSignal;
 }
 
@@ -59,6 +62,7 @@ const DRIFT_POLL_MS = 5_000;
 export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   const { revisions, reconciler, wake, clock, log, signal } = parts;
   const restAfter = createPassRest();
+  const quiet = createQuiet();
   const fromApi = { heads: false, labels: false };
   let labels = parts.lastKnown?.labels;
   let grants: readonly UnloadGrant[] = [];
@@ -76,7 +80,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
     await parts.texts.keepOnly(revisions.names());
   };
 
-  const report = (now: EnforcingState, result: PassResult): void => {
+  const report = (now: EnforcingState, result: PassResult, more: boolean): void => {
     const trouble = parts.state.trouble();
     const status = nodeStatus({
       bootID: parts.bootID,
@@ -94,7 +98,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       const count = status.problems?.filter((problem) => problem.state === problemState).length ?? 0;
       parts.metrics.problems.set({ state: problemState }, count);
     }
-    parts.reporter.offer(status);
+    parts.reporter.offer(status, more);
   };
 
   const observe = async (): Promise<EnforcingState> => {
@@ -114,7 +118,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
     const now = await observe();
     retryAt = undefined;
     if (environment === undefined) {
-      report(now, NOTHING_DONE);
+      report(now, NOTHING_DONE, false);
       parts.readiness.firstPass(missingFromApi(heard));
       return;
     }
@@ -131,7 +135,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
         unload: { allowed: mayRemove(heard), grants },
       });
       retryAt = result.retryAt;
-      report(now, result);
+      report(now, result, result.compiling > 0 || revisions.fetching());
       parts.readiness.firstPass(missingFromApi(heard) ?? unsettled(result));
       return;
     }
@@ -150,6 +154,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       log.error('a pass failed and will be tried again', { error, retryInMs: DRIFT_POLL_MS });
       retryAt = clock.now() + DRIFT_POLL_MS;
     }
+    quiet.busy(clock.now());
     await clock.sleep(restAfter(began, clock.now()), signal);
   };
 
@@ -206,6 +211,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
         const isDue = retryAt !== undefined && retryAt <= clock.now();
         const isRepaired = !called && (await checkState());
         if (called || isDue || isRepaired || (await hasMoved())) await passOrRetry();
+        else if (quiet.begins(clock.now())) parts.onQuiet();
       }
     },
   };

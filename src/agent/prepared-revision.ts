@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { reviewPolicy } from '../policy/rules.ts';
-import { scanPolicy } from '../policy/scan.ts';
+import { reviewPolicy, type PolicyReview } from '../policy/rules.ts';
 import { policyFor, selectsNode } from '../api/revision.ts';
 import type { RevisionContent } from '../api/revision.ts';
 import type { CurrentRevision } from './current-revisions.ts';
@@ -27,7 +26,7 @@ export interface PreparedText {
   sha256: string;
   /** Every name that the text defines, children included. */
   names: readonly string[];
-  /** Included files may define further children: `abstractions/ubuntu-helpers` has one. */
+  /** Included files may define further children. */
   hasIncludes: boolean;
   /** Why it must not be compiled. */
   refusal?: Failure;
@@ -127,23 +126,20 @@ function sha256(text: string): string {
 }
 
 function prepareText(text: string, content: RevisionContent): PreparedText {
-  const scan = scanPolicy(text);
-  const refusal = refusalOf(text, content);
+  const { mode } = content;
+  // The agent does not know `allowHostAttachment`; that rule is the controller's alone.
+  const review = reviewPolicy({ text, allowHostAttachment: true, ...(mode === undefined ? {} : { mode }) });
+  const refusal = refusalOf(review, content);
   return {
     sha256: sha256(text),
-    names: scan.profiles.map(({ name }) => name),
-    hasIncludes: scan.includes.length > 0,
+    names: review.allProfiles.map(({ name }) => name),
+    hasIncludes: review.hasIncludes,
     ...(refusal === undefined ? {} : { refusal }),
   };
 }
 
-/**
- * The controller reviews before it publishes, so this refuses only revisions that were made by hand or by another version.
- * The agent does not know `allowHostAttachment`; that rule is the controller's alone.
- */
-function refusalOf(text: string, content: RevisionContent): Failure | undefined {
-  const { mode } = content;
-  const review = reviewPolicy({ text, allowHostAttachment: true, ...(mode === undefined ? {} : { mode }) });
+/** The controller reviews before it publishes, so this refuses only revisions that were made by hand or by another version. */
+function refusalOf(review: PolicyReview, content: RevisionContent): Failure | undefined {
   const error = review.findings.find(({ severity }) => severity === 'error');
   if (error !== undefined) {
     const line = error.position?.line;

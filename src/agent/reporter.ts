@@ -9,13 +9,14 @@ import type { Logger } from '../log.ts';
 import { mergePatchBetween } from './merge-patch.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { UnloadGrant } from './removals.ts';
+import { afterChange, afterWrite, NOTHING_TOLD } from './report-timing.ts';
 import { isRecord } from '../api/json.ts';
 import { createWake } from './wake.ts';
 
 /** Keeps the status of this node's AppArmorNode as it should be, with as few writes as that takes. */
 export interface Reporter {
-  /** What the status should be from now on. */
-  offer(status: AppArmorNodeStatus): void;
+  /** What the status should be from now on; `more`: it will change again, as policies are fetched or compiled. */
+  offer(status: AppArmorNodeStatus, more: boolean): void;
   /** What the watch saw; undefined: there is no such object. */
   seen(node: SeenNode | undefined): void;
   /** Whether the API server holds what was offered last. */
@@ -41,16 +42,6 @@ export interface ReporterOptions {
   metrics: AgentMetrics;
 }
 
-/** What changes together becomes one write. */
-const TOGETHER_MS = 200;
-/**
- * Changes that follow each other this closely are a burst, as when a hundred policies are applied: the first is told at once, what
- * follows when it has been quiet, or after 10 s, 20 s and then every 30 s. Measured with a write for every second: 45 of each node. Loads
- * of a burst are a second apart, so quiet is longer than that.
- */
-const BURST_GAP_MS = 5_000;
-const BURST_QUIET_MS = 2_000;
-const BURST_UNTOLD_MS = { first: 10_000, longest: 30_000 };
 const LEAST_BETWEEN_WRITES_MS = 1_000;
 const BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
 const LONG_MS = 3_600_000;
@@ -61,10 +52,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   let offered: AppArmorNodeStatus | undefined;
   let seen: SeenNode | undefined;
   let lastWrite: number | undefined;
-  let lastChange = -Infinity;
-  let longest = BURST_UNTOLD_MS.first;
-  /** The first change that is not written yet, and when to write if no other follows. */
-  let unwritten: { since: number; dueAt: number; isFirst: boolean } | undefined;
+  let telling = NOTHING_TOLD;
+  let more = false;
   /** The last write: what was to be, and the version that it made. */
   let written: { offered: AppArmorNodeStatus; uid: string; resourceVersion: string } | undefined;
   /** What the server made of what was offered: if its CRD drops a field, writing again would not bring it back. */
@@ -77,24 +66,16 @@ export function createReporter(options: ReporterOptions): Reporter {
     return mergePatchBetween(seen.status, { ...offered });
   };
 
-  /** Nobody should have to wait for the end of a burst to hear that something is wrong. */
   const isFirstProblem = (): boolean => (offered?.problemCount ?? 0) > 0 && (seen?.status['problemCount'] ?? 0) === 0;
 
   const changed = (): void => {
-    const now = clock.now();
-    const isBurst = now - lastChange < BURST_GAP_MS && unwritten?.isFirst !== true;
-    lastChange = now;
-    const since = unwritten?.since ?? now;
-    if (!isBurst) longest = BURST_UNTOLD_MS.first;
-    const together = isFirstProblem() ? Math.min(unwritten?.dueAt ?? Infinity, now + TOGETHER_MS) : Infinity;
-    const dueAt = isBurst ? Math.min(now + BURST_QUIET_MS, since + longest, together) : since + TOGETHER_MS;
-    unwritten = { since, dueAt, isFirst: !isBurst };
+    telling = afterChange(telling, clock.now(), { more, firstProblem: isFirstProblem() });
     wake.call();
   };
 
   const quiet = async (): Promise<void> => {
     for (;;) {
-      const ms = (unwritten?.dueAt ?? 0) - clock.now();
+      const ms = (telling.untold?.dueAt ?? 0) - clock.now();
       if (ms <= 0 || signal.aborted) return;
       // Another change may put it off, or bring it forward.
       await wake.wait(ms, signal);
@@ -110,8 +91,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   /** Its answer is without the status, which comes by the watch anyway: it may be large, and there are many nodes. */
   const write = async (status: Record<string, unknown>): Promise<void> => {
     lastWrite = clock.now();
-    if (unwritten?.isFirst === false) longest = Math.min(longest * 2, BURST_UNTOLD_MS.longest);
-    unwritten = undefined;
+    telling = afterWrite(telling);
     const before = { offered, seen };
     try {
       const how = { subresource: 'status', metadataOnly: true, signal } as const;
@@ -133,7 +113,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   };
 
   return {
-    offer(status) {
+    offer(status, moreToCome) {
+      more = moreToCome;
       if (offered === undefined || mergePatchBetween({ ...offered }, { ...status }) !== undefined) offered = status;
       if (patch() !== undefined) changed();
     },

@@ -26,6 +26,8 @@ export interface RevisionsSource {
   invalid(): readonly { head: RevisionHead; message: string }[];
   /** Whether every object's newest revision is here, or cannot be used. */
   complete(): boolean;
+  /** Whether texts are being fetched; false while the API server does not give them. */
+  fetching(): boolean;
   /** The text was lost from the store: fetch it again. */
   forget(name: string): void;
   /** Takes from the store what is there. */
@@ -56,6 +58,7 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
   const prepared = new Map<string, PreparedRevision>();
   const unusable = new Map<string, string>();
   const gone = new Set<string>();
+  let failed = 0;
 
   const current = (): ReadonlyMap<string, CurrentRevision<RevisionHead>> =>
     currentRevisions(heads, (head) => prepared.has(head.name));
@@ -145,13 +148,13 @@ export function createRevisionsSource(options: RevisionsSourceOptions): Revision
         return message === undefined ? [] : [{ head, message }];
       }),
     complete: () => missing().length === 0,
+    fetching: () => failed === 0 && missing().length > 0,
     forget(name) {
       prepared.delete(name);
       wake.call();
     },
     restore,
     async run() {
-      let failed = 0;
       while (!signal.aborted) {
         const problem = await bringMissing();
         failed = problem === undefined ? 0 : failed + 1;

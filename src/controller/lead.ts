@@ -1,5 +1,6 @@
 import { announceOn } from './announce.ts';
-import { readAccepted, createRevisionsKeeper } from './revisions/keep-revisions.ts';
+import { readAccepted } from './revisions/accepted-texts.ts';
+import { createRevisionsKeeper } from './revisions/keep-revisions.ts';
 import { configurationOfGroup } from '../admission/pods/entries.ts';
 import type { TrialBudget, TrialCompiler } from '../admission/review/trial.ts';
 import { cachePartsOf, startCaches, type Caches } from './caches.ts';
@@ -20,6 +21,7 @@ import { createPodIndex } from './pods/pod-index.ts';
 import type { PodRules } from './pods/pod-rules.ts';
 import { startQueues, type Queues } from './queues.ts';
 import { claimantOf } from './profiles/profile-view.ts';
+import type { ProfileView } from './profiles/profile-view.ts';
 import { createReviewsKeeper } from './revisions/keep-reviews.ts';
 import { watchedShared, type SharedCaches } from './shared-caches.ts';
 import { createStatusKeeper } from './status/keep-status.ts';
@@ -67,8 +69,11 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     caches.rows.values().forEach((row) => {
       if (concernsUnload(row)) queues.add('unloads', row.name);
     });
+  const read = (view: ProfileView, signal: AbortSignal) =>
+    readAccepted(view, { recent: shared.recentTexts, client }, signal);
   const revisions = createRevisionsKeeper({
     client,
+    read,
     namespace,
     logger,
     announce,
@@ -86,7 +91,7 @@ export async function lead(options: ControllerOptions, parts: LeadParts): Promis
     clock,
     logger,
     profile,
-    read: (profile, signal) => readAccepted(profile, client, signal),
+    read,
     onState(name) {
       queues.add('revisions', name);
       queues.add('status', name);

@@ -8,6 +8,7 @@ import { watched, type WatchedKind } from './controller-health.ts';
 import type { PodRules } from './pods/pod-rules.ts';
 import { startCache, type CacheListeners, type CacheParts } from './caches.ts';
 import { claimantOf, viewProfile, type ProfileView } from './profiles/profile-view.ts';
+import { createRecentTexts, type RecentTexts } from './revisions/accepted-texts.ts';
 import { createRevisionIndex } from './revisions/revision-index.ts';
 import {
   revisionInForce,
@@ -20,6 +21,7 @@ import {
 export interface SharedCaches {
   profiles: WatchCache<ProfileView>;
   revisions: WatchCache<RevisionView>;
+  recentTexts: RecentTexts;
   /** Nodes whose label says that they cannot enforce AppArmor: for the webhook, which only asks whether there is one. */
   unableNodes: WatchCache<true>;
   revisionsOf(objectUid: string): readonly RevisionView[];
@@ -36,8 +38,9 @@ export type SharedListeners = Pick<CacheListeners, 'profiles' | 'revisions'>;
 export function startSharedCaches(parts: CacheParts): SharedCaches {
   const listeners = new Set<SharedListeners>();
   const index = createRevisionIndex();
+  const recentTexts = createRecentTexts();
   const profiles: WatchCache<ProfileView> = startCache<AppArmorProfile, ProfileView>(parts, APPARMOR_PROFILE, {
-    project: (object) => viewProfile(object, profiles.get(object.metadata.name)),
+    project: (object) => viewProfile(object, profiles.get(object.metadata.name), recentTexts.keep),
     onChange: (key, now, before) => listeners.forEach((on) => on.profiles(key, now, before)),
   });
   const revisions = startCache<ControllerRevision, RevisionView>(parts, CONTROLLER_REVISIONS, {
@@ -60,6 +63,7 @@ export function startSharedCaches(parts: CacheParts): SharedCaches {
   return {
     profiles,
     revisions,
+    recentTexts,
     unableNodes,
     revisionsOf: (objectUid) => index.of(objectUid),
     inForce,

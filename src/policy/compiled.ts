@@ -145,32 +145,32 @@ function closes(type: number): boolean {
 
 function readValue(reader: Reader): Value {
   const at = reader.at;
-  let type = take(reader, 1).readUInt8();
+  let type = takeType(reader);
   let name: string | undefined;
   if (type === TYPE.name) {
     name = takeText(reader);
-    type = take(reader, 1).readUInt8();
+    type = takeType(reader);
   }
   const value: Value = { type, at, number: 0, text: '', ...(name === undefined ? {} : { name }) };
   switch (type) {
     case TYPE.u8:
-      value.number = take(reader, 1).readUInt8();
+      value.number = reader.binary.readUInt8(pass(reader, 1));
       break;
     case TYPE.u16:
     case TYPE.array:
-      value.number = take(reader, 2).readUInt16LE();
+      value.number = reader.binary.readUInt16LE(pass(reader, 2));
       break;
     case TYPE.u32:
-      value.number = take(reader, 4).readUInt32LE();
+      value.number = reader.binary.readUInt32LE(pass(reader, 4));
       break;
     case TYPE.u64:
-      take(reader, 8);
+      pass(reader, 8);
       break;
     case TYPE.string:
       value.text = takeText(reader);
       break;
     case TYPE.blob:
-      take(reader, take(reader, 4).readUInt32LE());
+      pass(reader, reader.binary.readUInt32LE(pass(reader, 4)));
       break;
     case TYPE.struct:
     case TYPE.structEnd:
@@ -184,20 +184,29 @@ function readValue(reader: Reader): Value {
   return value;
 }
 
-/** A 16-bit length that counts the NUL at the end, then the bytes. */
-function takeText(reader: Reader): string {
-  const at = reader.at;
-  const bytes = take(reader, take(reader, 2).readUInt16LE());
-  if (bytes.at(-1) !== 0) throw new CompiledPolicyError(`text without an end at byte ${at}`);
-  return bytes.toString('utf8', 0, bytes.length - 1);
+function takeType(reader: Reader): number {
+  return reader.binary.readUInt8(pass(reader, 1));
 }
 
-function take(reader: Reader, length: number): Buffer {
-  const end = reader.at + length;
-  if (end > reader.binary.length) throw new CompiledPolicyError(`cut short at byte ${reader.at}`);
-  const bytes = reader.binary.subarray(reader.at, end);
-  reader.at = end;
-  return bytes;
+/** A 16-bit length that counts the NUL at the end, then the bytes. */
+function takeText(reader: Reader): string {
+  const { binary, at } = reader;
+  const length = binary.readUInt16LE(pass(reader, 2));
+  const start = pass(reader, length);
+  const last = start + length - 1;
+  if (length === 0 || binary[last] !== 0) throw new CompiledPolicyError(`text without an end at byte ${at}`);
+  return binary.toString('utf8', start, last);
+}
+
+/**
+ * Goes on by so many bytes and returns where they begin. No view of them is made: there is a value for each state of an automaton, and with
+ * a view for each this took a fifth of an agent's processor time.
+ */
+function pass(reader: Reader, length: number): number {
+  const start = reader.at;
+  if (start + length > reader.binary.length) throw new CompiledPolicyError(`cut short at byte ${start}`);
+  reader.at = start + length;
+  return start;
 }
 
 function describe(value: Value): string {

@@ -27,6 +27,8 @@ export interface PolicyReview {
   profiles: readonly string[];
   /** With children and hats, and the mode that each will have in the kernel. */
   allProfiles: readonly { name: string; mode: ProfileMode }[];
+  /** What is included may define further children: `abstractions/ubuntu-helpers` has one. */
+  hasIncludes: boolean;
   findings: readonly Finding[];
 }
 

@@ -15,6 +15,7 @@ export function reviewPolicy(input: ReviewInput): PolicyReview {
   return {
     profiles: scan.profiles.filter(({ parent }) => parent === undefined).map(({ name }) => name),
     allProfiles: scan.profiles.map((profile) => ({ name: profile.name, mode: modeOf(profile, input.mode) })),
+    hasIncludes: scan.includes.length > 0,
     findings: RULES.flatMap((rule) =>
       firstFaults(rule, subject).map((fault) => ({ rule: rule.id, severity: rule.severity, ...fault })),
     ),

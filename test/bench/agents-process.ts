@@ -77,6 +77,8 @@ async function main(file: AgentsFile): Promise<void> {
           clock: systemClock,
           random: Math.random,
           signal: stop.signal,
+          // The agents of one process would each stop all others for it.
+          collectGarbage: () => undefined,
         },
       );
     } finally {

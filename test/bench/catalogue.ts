@@ -1,11 +1,12 @@
 import type { Cache } from '../testbed/cache.ts';
 import type { Figure, Row } from './results.ts';
+import { measureAgentMemory } from './rows/agent-memory.ts';
+import { measureApplyToKernel } from './rows/apply-to-kernel.ts';
 import { measureChange } from './rows/change.ts';
 import { growthId, measureGrowth, type Growth } from './rows/growth.ts';
 import { measureProfilesAtOnce } from './rows/profiles-at-once.ts';
 import { measureIdle } from './rows/idle.ts';
 import { measureImage } from './rows/image.ts';
-import { measureRealNode } from './rows/real-node.ts';
 import { measureReconnect } from './rows/reconnect.ts';
 import { measureRestart } from './rows/restart.ts';
 import { measureWebhook } from './rows/webhook.ts';
@@ -27,7 +28,7 @@ interface InWorld {
 
 interface Alone {
   kind: 'alone';
-  measure: (cache: Cache) => Promise<Figure[]>;
+  measure: (cache: Cache) => Promise<readonly Figure[]>;
 }
 
 const MINUTE = 60_000;
@@ -52,12 +53,10 @@ function growth(of: Growth['of'], nodes: number, policies: number): Measurement 
 /** In the order in which they run: what needs rest comes before what leaves much behind. */
 export const MEASUREMENTS: readonly Measurement[] = [
   { ids: ['image-compressed'], in: { kind: 'alone', measure: measureImage } },
+  { ids: ['apply-to-kernel-ratio'], in: { kind: 'alone', measure: measureApplyToKernel } },
   {
-    ids: ['apply-to-kernel-ratio', 'agent-private', 'agent-rss', 'agent-growth'],
-    in: {
-      kind: 'alone',
-      measure: (cache) => measureRealNode(cache, { changes: 500, minutes: 10 }),
-    },
+    ids: ['agent-private', 'agent-rss', 'agent-growth'],
+    in: { kind: 'alone', measure: (cache) => measureAgentMemory(cache, { changes: 500, minutes: 10 }) },
   },
   // A curve's first point before the others.
   growth('nodes', 100, 1),

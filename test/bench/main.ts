@@ -33,7 +33,7 @@ async function main(): Promise<void> {
         group,
         { cache, signal, log, profiles: process.env['PROFILES'] || undefined },
         async (figures) => {
-          const rows = figures.filter(({ id }) => wanted.has(id)).map((figure) => rowOf(figure, new Date(), sources));
+          const rows = figures.map((figure) => rowOf(figure, new Date(), sources));
           for (const { id, detail } of rows) log(`${id}: ${detail}`);
           await store(rows);
         },

@@ -34,6 +34,13 @@ const PLACED = 'machines-placed';
 /** Connections of pods to the API server, and not those of kubelet, which has the node's own network. */
 const POD_TO_API = 'FORWARD -p tcp --dport 6443 -j REJECT --reject-with tcp-reset';
 
+/**
+ * What is promised in seconds is measured in a processor's own: emulation takes most of its time to translate what runs for the first time, as
+ * all does after a boot, and shares two cores with the other machines. By the emulated clock the agent's start alone took 39 s. So for this
+ * boot each instruction takes 4 ns, which is several times what it takes on any machine in use.
+ */
+const INSTRUCTION_NS = 4;
+
 describe('a machine that joins, reboots, boots another kernel and goes', () => {
   let node: TestNode;
   let others: number;
@@ -66,7 +73,8 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
     let loaded: Loaded;
     let agent: AgentPod;
 
-    before(async () => {
+    before(async function () {
+      this.timeout(30 * 60_000);
       await applyProfile(LATE, { policy: policy(LATE) });
       await loadedOn(LATE, others + 1);
       await runPod({ name: 'machines-pod', node, profile: 'machines-one' });
@@ -75,7 +83,7 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
       const { status } = await getNodeReport(node);
       earlier = { bootID: status?.bootID, container: (await agentPod(node)).containerID };
 
-      await node.boot({ beforeKubelet: `iptables -I ${POD_TO_API}` });
+      await node.boot({ beforeKubelet: `iptables -I ${POD_TO_API}`, instructionNs: INSTRUCTION_NS });
       loaded = await whenLoaded(node, ALL);
       agent = await waitFor("the agent's new container", { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
         const pod = await agentPod(node);
@@ -95,10 +103,7 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
       const steps = said.map(({ what, at }) => `${what} after ${seconds(at - startedAt)}`);
       const whole = `all loaded after ${seconds(elapsed)}, of which the agent had ${loaded.agentCpuSeconds} s of the processor`;
       console.log(`      ${[...steps, whole].join('; ')}`);
-      // On a node it should be 15 s from the container's start. Here Node.js alone takes most of that, or more, to start: measured, the agent
-      // ran after 39 s, beside all else that boots on an emulated processor, and 10 s later all was loaded.
-      const [runs] = said;
-      expect(loaded.at - (runs?.at ?? NaN), 'milliseconds from when the agent runs').to.be.below(15_000);
+      expect(elapsed, whole).to.be.below(15_000);
       const held = await kernelProfiles(node);
       for (const name of ALL) expect(held.get(name), name).to.equal('enforce');
     });
@@ -242,7 +247,7 @@ async function whenLoaded(node: TestNode, profiles: readonly string[]): Promise<
     until [ "$(grep -cx ${wanted} /sys/kernel/security/apparmor/profiles)" = ${profiles.length} ]; do sleep 1; done
     date +%s%3N
     cat "$(grep -lz '^/app/agent.mjs$' /proc/[0-9]*/cmdline | xargs dirname)/stat"`;
-  const { stdout, stderr, code } = await node.run(script, { timeoutSeconds: 180 });
+  const { stdout, stderr, code } = await node.run(script, { timeoutSeconds: 900 });
   expect(code, `all are loaded within three minutes: ${stderr}`).to.equal(0);
   const [at, stat = ''] = stdout.split('\n');
   // Fields 14 to 17 of proc(5), counted behind the command's name: its own and its children's, in hundredths of a second.

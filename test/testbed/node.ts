@@ -37,6 +37,8 @@ export interface JoinOptions {
   kernelArguments?: readonly string[];
   /** A script that the machine runs as root before kubelet starts. */
   beforeKubelet?: string;
+  /** See MachineOptions: such a node cannot be a restored one either. */
+  instructionNs?: number;
 }
 
 export interface NodeOptions extends JoinOptions {
@@ -63,7 +65,8 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
   const identity = { machineId: randomBytes(16).toString('hex'), addresses, files: await nodeFiles(o, addresses) };
 
   const start = async (how: JoinOptions, archives: readonly string[]): Promise<Machine> => {
-    const { kernelArguments: extra, beforeKubelet } = how;
+    const { kernelArguments: extra, beforeKubelet, instructionNs } = how;
+    const isAsSaved = extra === undefined && instructionNs === undefined;
     const machine = await startMachine({
       name: o.name,
       folder: o.run.folder,
@@ -73,7 +76,8 @@ export async function startNode(o: NodeOptions): Promise<TestNode> {
       image: o.template.image,
       kernelArguments: [...o.template.kernelArguments, ...(extra ?? [])],
       network: { namespace: o.network.namespace, tap: addresses.tap },
-      ...(extra === undefined ? { memory: o.template.memory } : {}),
+      ...(isAsSaved ? { memory: o.template.memory } : {}),
+      ...(instructionNs === undefined ? {} : { instructionNs }),
       ...withSignal(o),
     });
     try {

@@ -31,6 +31,11 @@ export interface MachineOptions {
   network: { namespace: string; tap: string };
   /** Restores this saved memory instead of booting. */
   memory?: string;
+  /**
+   * Under emulation, the guest's clock goes on by so much for each instruction, nanoseconds (a power of two, at most 1,024),
+   * however long that takes here: what the guest measures is then what a processor of that speed would take.
+   */
+  instructionNs?: number;
   signal?: AbortSignal;
 }
 
@@ -182,7 +187,7 @@ function qemuArguments(o: MachineOptions, ports: readonly string[], control: str
     ['-nodefaults', '-no-user-config', '-no-reboot'],
     ['-display', 'none'],
     ['-machine', 'pc'],
-    accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', processor],
+    accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : [...emulation(o), '-cpu', processor],
     ['-smp', String(cpus)],
     ['-m', String(memoryMiB)],
     ['-kernel', o.image.kernel, '-initrd', o.image.initrd, '-append', commandLine],
@@ -204,4 +209,10 @@ function qemuArguments(o: MachineOptions, ports: readonly string[], control: str
     o.memory === undefined ? [] : ['-incoming', `exec:cat '${o.memory}'`],
   ];
   return options.flat();
+}
+
+/** With counted instructions QEMU runs one virtual processor at a time. */
+function emulation({ instructionNs }: MachineOptions): readonly string[] {
+  if (instructionNs === undefined) return ['-accel', 'tcg,thread=multi'];
+  return ['-accel', 'tcg,thread=single', '-icount', `shift=${Math.log2(instructionNs)}`];
 }

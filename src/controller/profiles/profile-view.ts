@@ -1,7 +1,7 @@
 import type { AppArmorProfile, AppArmorProfileStatus } from '../../api/generated/index.ts';
 import type { WantedRule } from '../../admission/pods/published-rule.ts';
 import type { Claimant } from '../../admission/review/name-owners.ts';
-import { judge, type TextFinding } from '../../admission/review/verdict.ts';
+import { judge, type Accepted, type TextFinding } from '../../admission/review/verdict.ts';
 import { findCondition } from '../../api/conditions.ts';
 import { READY_REASON } from '../../api/reasons.ts';
 import { canonicalJson } from '../../api/revision.ts';
@@ -33,9 +33,13 @@ const MOST_ERRORS = 10;
 
 /**
  * The cache's projection. A status write changes neither uid nor generation: then the texts are not read again, and the
- * previous verdict stands.
+ * previous verdict stands. `onAccepted` is told of a new one with its texts.
  */
-export function viewProfile(object: AppArmorProfile, previous: ProfileView | undefined): ProfileView {
+export function viewProfile(
+  object: AppArmorProfile,
+  previous: ProfileView | undefined,
+  onAccepted?: (seen: { uid: string; generation: number }, accepted: Accepted) => void,
+): ProfileView {
   const { metadata } = object;
   const { uid } = metadata;
   const generation = metadata.generation ?? 0;
@@ -49,14 +53,17 @@ export function viewProfile(object: AppArmorProfile, previous: ProfileView | und
     deleting: metadata.deletionTimestamp !== undefined,
     nodeSelector: object.spec.nodeSelector ?? {},
     evicts: object.spec.pods?.restart === 'Evict',
-    verdict: unchanged ? previous.verdict : viewVerdict(object),
+    verdict: unchanged
+      ? previous.verdict
+      : viewVerdict(object, (accepted) => onAccepted?.({ uid, generation }, accepted)),
     ...(object.status === undefined ? {} : { status: object.status }),
   };
 }
 
-function viewVerdict(object: AppArmorProfile): ViewedVerdict {
+function viewVerdict(object: AppArmorProfile, onAccepted: (accepted: Accepted) => void): ViewedVerdict {
   const verdict = judge(object);
   if (verdict.kind === 'accepted') {
+    onAccepted(verdict);
     const { hash, content, podRule } = verdict;
     return { kind: 'accepted', hash, profiles: content.profiles, ...(podRule === undefined ? {} : { podRule }) };
   }

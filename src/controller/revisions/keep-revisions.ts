@@ -1,6 +1,4 @@
 import { POD_RULE_ANNOTATION } from '../../admission/pods/published-rule.ts';
-import type { AppArmorProfile } from '../../api/generated/index.ts';
-import { APPARMOR_PROFILE } from '../../api/resources.ts';
 import { EVENT_REASON } from '../../api/reasons.ts';
 import { canonicalJson } from '../../api/revision.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -10,7 +8,7 @@ import type { Logger } from '../../log.ts';
 import type { Announce } from '../announce.ts';
 import type { ProfileView } from '../profiles/profile-view.ts';
 import { namesOwnedByOthers, type Claimant, type OwnedName } from '../../admission/review/name-owners.ts';
-import { judge, type Accepted } from '../../admission/review/verdict.ts';
+import type { Accepted } from '../../admission/review/verdict.ts';
 import type { TrialState } from './keep-reviews.ts';
 import { planRevisions, type RevisionAction } from './plan.ts';
 import { revisionMetadata, revisionObject } from './revision-object.ts';
@@ -38,6 +36,8 @@ export interface RevisionParts {
   /** Of the trial compile; undefined: it has not begun. */
   trialState(profile: ProfileView): TrialState | undefined;
   startTrial(name: string): void;
+  /** The object's texts; undefined if it is no longer the one that the cache has. */
+  read(profile: ProfileView, signal: AbortSignal): Promise<Accepted | undefined>;
   /** `problem(name)` or `conflicts(name)` says something else now. */
   onProblem(name: string): void;
 }
@@ -121,7 +121,7 @@ async function act(
       const trial = parts.trialState(profile);
       if (trial === undefined) parts.startTrial(profile.name);
       if (trial?.kind !== 'passed') return;
-      const accepted = await readAccepted(profile, parts.client, signal);
+      const accepted = await parts.read(profile, signal);
       if (accepted === undefined) return;
       await store(revisionObject(accepted.content, parts.namespace, action.sequence, action.podRule), parts, signal);
       announcePublished(
@@ -147,23 +147,6 @@ async function act(
       return;
     }
   }
-}
-
-/**
- * The texts, which the cache does not keep. Undefined if the object is no longer the one that was decided on: then the
- * watch is about to say so, and that event brings the next reconcile.
- */
-export async function readAccepted(
-  profile: ProfileView,
-  client: KubeClient,
-  signal: AbortSignal,
-): Promise<Accepted | undefined> {
-  const object = await client
-    .get<AppArmorProfile>(APPARMOR_PROFILE, { name: profile.name }, { signal })
-    .catch(undefinedIfNotFound);
-  if (object?.metadata.uid !== profile.uid || object.metadata.generation !== profile.generation) return undefined;
-  const verdict = judge(object);
-  return verdict.kind === 'accepted' ? verdict : undefined;
 }
 
 async function store(revision: ControllerRevision, parts: RevisionParts, signal: AbortSignal): Promise<void> {
@@ -243,9 +226,4 @@ function announcePublished(
     action: 'Publish',
     note: `revision ${hash} of generation ${profile.generation} is published to the nodes; it defines ${names}${warned}`,
   });
-}
-
-function undefinedIfNotFound(error: unknown): undefined {
-  if (isNotFound(error)) return undefined;
-  throw error;
 }

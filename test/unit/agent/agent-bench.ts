@@ -94,6 +94,7 @@ export async function createAgentBench(): Promise<AgentBench> {
         clock: quickClock,
         random: () => 0,
         signal: stop.signal,
+        collectGarbage: () => undefined,
         onListening: listening.resolve,
       },
     );

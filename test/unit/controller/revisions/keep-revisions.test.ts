@@ -3,6 +3,7 @@ import type { AppArmorProfileSpec } from '../../../../src/api/generated/index.ts
 import type { Announcement } from '../../../../src/controller/announce.ts';
 import { claimantOf, viewProfile, type ProfileView } from '../../../../src/controller/profiles/profile-view.ts';
 import type { TrialState } from '../../../../src/controller/revisions/keep-reviews.ts';
+import { createRecentTexts, readAccepted } from '../../../../src/controller/revisions/accepted-texts.ts';
 import { createRevisionsKeeper } from '../../../../src/controller/revisions/keep-revisions.ts';
 import type { ControllerRevision, RevisionView } from '../../../../src/controller/revisions/revision-view.ts';
 import {
@@ -43,6 +44,7 @@ function world(
     revisionsOf: () => change.revisions ?? [],
     trialState: () => (trial === 'not begun' ? undefined : trial),
     startTrial: (name) => trials.push(name),
+    read: (view, signal) => readAccepted(view, { recent: createRecentTexts(), client }, signal),
     onProblem: (name) => problems.push(`${name}: ${keeper.problem(name)}`),
   });
   const hash = profile.verdict.kind === 'accepted' ? profile.verdict.hash : '';

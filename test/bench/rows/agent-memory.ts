@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { APPARMOR_PROFILE } from '../../../src/api/resources.ts';
+import type { Cache } from '../../testbed/cache.ts';
+import type { TestNode } from '../../testbed/node.ts';
+import { policyOf } from '../policies.ts';
+import type { Figure } from '../results.ts';
+import { allReady, inNode, onRealNodes, type RealNodes } from './real-nodes.ts';
+
+export interface MemoryRun {
+  /** How many changes are applied at least, and for how long changes go on at least. */
+  changes: number;
+  minutes: number;
+}
+
+/** The agents' memory on real nodes while policies change all the time, and when they no longer do. */
+export async function measureAgentMemory(cache: Cache, run: MemoryRun): Promise<readonly Figure[]> {
+  return onRealNodes(cache, 2, (nodes) => agentMemory(nodes, run));
+}
+
+const OBJECTS = 25;
+const MINUTE = 60_000;
+/** An agent gives back what it no longer needs 15 to 20 s after its last pass. */
+const REST_MS = 30_000;
+
+interface Memory {
+  privateMB: number;
+  rssMB: number;
+}
+
+async function agentMemory({ cluster, client, log }: RealNodes, { changes, minutes }: MemoryRun): Promise<Figure[]> {
+  const names = Array.from({ length: OBJECTS }, (_, index) => `bench-churn-${index}`);
+  const look = (): Promise<Memory[]> => Promise.all(cluster.nodes.map(memoryOf));
+  const startedAt = Date.now();
+  let made = 0;
+  let version = 0;
+  let busiest = 0;
+  const changeUntil = async (least: number, elapsedMs: number): Promise<void> => {
+    for (; made < least || Date.now() - startedAt < elapsedMs; version++) {
+      await Promise.all(
+        names.map((name) => {
+          const object = { metadata: { name }, spec: { policy: policyOf(name, version) } };
+          return client.apply(APPARMOR_PROFILE, object, { fieldManager: 'bench', force: true });
+        }),
+      );
+      await allReady(client, names);
+      made += names.length;
+      const now = await look();
+      busiest = Math.max(busiest, most(now, 'privateMB'));
+      log(`${made} changes after ${secondsSince(startedAt)} s: ${describe(now)}`);
+    }
+  };
+  const atRest = async (): Promise<Memory[]> => {
+    await sleep(REST_MS);
+    const now = await look();
+    log(`at rest: ${describe(now)}`);
+    return now;
+  };
+
+  await changeUntil(changes / 2, (minutes / 2) * MINUTE);
+  const halfway = await atRest();
+  await changeUntil(changes, minutes * MINUTE);
+  const end = await atRest();
+  const detail = `the larger of two agents after ${made} policy changes in ${secondsSince(startedAt)} s, ${OBJECTS} policies of 1 KB, at rest for ${REST_MS / 1000} s; while they changed at most ${busiest.toFixed(1)} MB were its own`;
+  const growth = end.map(({ privateMB }, index) => privateMB - (halfway[index]?.privateMB ?? NaN));
+  return [
+    {
+      id: 'agent-private',
+      value: most(end, 'privateMB'),
+      unit: 'MB',
+      goal: 20,
+      detail: `anonymous memory of ${detail}`,
+    },
+    { id: 'agent-rss', value: most(end, 'rssMB'), unit: 'MB', goal: 70, detail: `resident memory of ${detail}` },
+    {
+      id: 'agent-growth',
+      value: Math.max(...growth),
+      unit: 'MB',
+      // Two looks at the same agent at rest differ by this much.
+      goal: 0.5,
+      detail: `anonymous memory at the end less that at half time, of ${detail}`,
+    },
+  ];
+}
+
+function describe(memory: readonly Memory[]): string {
+  const each = memory.map(({ privateMB, rssMB }) => `${privateMB.toFixed(1)} of ${rssMB.toFixed(1)} MB`);
+  return `private of all memory of the agents: ${each.join(', ')}`;
+}
+
+function secondsSince(startedAt: number): number {
+  return Math.round((Date.now() - startedAt) / 1000);
+}
+
+function most(memory: readonly Memory[], what: keyof Memory): number {
+  return Math.max(...memory.map((each) => each[what]));
+}
+
+/** Of the node's agent, as its kernel counts it. */
+async function memoryOf(node: TestNode): Promise<Memory> {
+  const script = `pid=$(grep -lz '^/app/agent.mjs$' /proc/[0-9]*/cmdline | cut -d/ -f3) && cat "/proc/$pid/smaps_rollup"`;
+  const text = await inNode(node, script);
+  const megabytes = (key: string): number =>
+    (Number(new RegExp(`^${key}: +(\\d+) kB$`, 'm').exec(text)?.[1]) * 1024) / 1e6;
+  return { privateMB: megabytes('Anonymous'), rssMB: megabytes('Rss') };
+}
