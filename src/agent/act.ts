@@ -32,6 +32,8 @@ export interface ActResult {
   succeeded: readonly LedgerLoad[];
   /** Loads whose compiled policy is not in the store (any more): compile again. */
   missing: readonly LedgerLoad[];
+  /** The kernel as it was verified by; absent: nothing was done. */
+  snapshot?: KernelSnapshot;
 }
 
 type Recording = Extract<Step, { kind: 'record' }> | LoadStep;
@@ -80,7 +82,7 @@ export async function carryOut(
   }
   for (const step of written) if (step.kind === 'load') count(step, failures.get(step.load.id), parts);
   await parts.writeLedger(ledger);
-  return { ledger, failures, succeeded, missing };
+  return { ledger, failures, succeeded, missing, snapshot };
 }
 
 /** The kernel's list, with `revision` read first: if it has not moved since, the list still holds. */

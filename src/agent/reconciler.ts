@@ -109,6 +109,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   /** Returns whether the kernel or the ledger changed, so that it must be decided again. */
   const act = async (plan: Plan): Promise<boolean> => {
     const result = await carryOut(plan, { ledger, attempts }, { ...parts, writeLedger });
+    snapshot = result.snapshot ?? snapshot;
     for (const { id, fingerprint } of result.succeeded) {
       for (const key of [id, fingerprint]) {
         failures.delete(key);
