@@ -7,6 +7,7 @@ import { SHORT_LIMITS } from '../../src/agent/compile-limits.ts';
 import { systemClock } from '../../src/kube/clock.ts';
 import { createTransport } from '../../src/kube/transport.ts';
 import { createLogger } from '../../src/log.ts';
+import { compilePolicy, parserVersion, type CompilerPaths } from '../../src/policy/compile.ts';
 import { LONG_LIMITS } from '../../src/policy/compile-limits.ts';
 import { createRequestCount, type RequestFigures } from './request-count.ts';
 import { benchKernel, stubCompiler } from './stand-ins.ts';
@@ -24,6 +25,8 @@ export interface AgentsFile {
   agents: readonly { node: string; token: string }[];
   /** Milliseconds between the starts of two agents of this process. */
   startEveryMs: number;
+  /** Absent: the stub. */
+  compiler?: CompilerPaths;
 }
 
 /** What `GET /` on the socket answers. */
@@ -32,6 +35,8 @@ export interface AgentsFigures {
   requests: RequestFigures;
   cpuSeconds: number;
   residentBytes: number;
+  /** When a kernel of this process last got a policy, in milliseconds since the epoch; 0: never. */
+  lastLoadAt: number;
 }
 
 /** Runs the agents of many nodes in this process until it is told to stop. */
@@ -39,7 +44,8 @@ async function main(file: AgentsFile): Promise<void> {
   const ca = readFileSync(file.authority);
   const requests = createRequestCount(systemClock);
   const log = createLogger({ level: 'warn', component: 'agents' });
-  const compile = stubCompiler();
+  const stub = stubCompiler();
+  let lastLoadAt = 0;
   const stops: AbortController[] = [];
   const shared = join(file.folder, 'node');
 
@@ -57,21 +63,15 @@ async function main(file: AgentsFile): Promise<void> {
           namespace: file.namespace,
           stateFolder: join(file.folder, 'state', node),
           proc: join(shared, 'proc'),
-          compiler: {
-            parser: join(shared, 'parser'),
-            prlimit: '',
-            basePath: join(shared, 'base'),
-            features: join(shared, 'features'),
-            workFolder: file.folder,
-          },
+          compiler: file.compiler ?? stubPaths(shared, file.folder),
           limits: { short: SHORT_LIMITS, long: LONG_LIMITS },
           healthPort: 0,
         },
         {
-          kernel: benchKernel(),
+          kernel: benchKernel(() => (lastLoadAt = Date.now())),
           transport: requests.counting(transport),
-          compile,
-          parserVersion: async () => '4.1.0',
+          compile: file.compiler === undefined ? stub : compilePolicy,
+          parserVersion: file.compiler === undefined ? async () => '4.1.0' : parserVersion,
           log: log.child({ node }),
           metrics: new Registry(),
           clock: systemClock,
@@ -93,6 +93,7 @@ async function main(file: AgentsFile): Promise<void> {
       requests: requests.figures(),
       cpuSeconds: (user + system) / 1e6,
       residentBytes: process.memoryUsage.rss(),
+      lastLoadAt,
     };
     response.end(JSON.stringify(figures));
   });
@@ -104,6 +105,11 @@ async function main(file: AgentsFile): Promise<void> {
     server.close();
     server.closeAllConnections();
   }
+}
+
+function stubPaths(shared: string, workFolder: string): CompilerPaths {
+  const [parser, basePath, features] = ['parser', 'base', 'features'].map((name) => join(shared, name));
+  return { parser: parser ?? '', prlimit: '', basePath: basePath ?? '', features: features ?? '', workFolder };
 }
 
 await main(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as AgentsFile);

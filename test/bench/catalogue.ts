@@ -2,6 +2,7 @@ import type { Cache } from '../testbed/cache.ts';
 import type { Figure, Row } from './results.ts';
 import { measureAgentMemory } from './rows/agent-memory.ts';
 import { measureApplyToKernel } from './rows/apply-to-kernel.ts';
+import { measureApplyToLoad } from './rows/apply-to-load.ts';
 import { measureChange } from './rows/change.ts';
 import { growthId, measureGrowth, type Growth } from './rows/growth.ts';
 import { measureProfilesAtOnce } from './rows/profiles-at-once.ts';
@@ -57,6 +58,10 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     ids: ['agent-private', 'agent-rss', 'agent-growth'],
     in: { kind: 'alone', measure: (cache) => measureAgentMemory(cache, { changes: 500, minutes: 10 }) },
+  },
+  {
+    ids: ['apply-to-load'],
+    in: { kind: 'world', nodes: 1, reporters: 'agent as in the image', measure: measureApplyToLoad },
   },
   // A curve's first point before the others.
   growth('nodes', 100, 1),

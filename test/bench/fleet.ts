@@ -1,6 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
+import { bundle } from '../../scripts/bundle.ts';
+import type { CompilerPaths } from '../../src/policy/compile.ts';
 import type { ControlPlane } from '../testbed/control-plane.ts';
 import { createOwner, start, type OwnedProcess } from '../testbed/process.ts';
 import type { AgentsFigures, AgentsFile } from './agents-process.ts';
@@ -23,6 +25,8 @@ export interface FleetFigures {
   requests: RequestFigures;
   cpuSeconds: number;
   residentBytes: number;
+  /** When a kernel last got a policy, in milliseconds since the epoch; 0: never. */
+  lastLoadAt: number;
 }
 
 /** One process has one thread; more processes than cores would only add memory. */
@@ -39,11 +43,14 @@ export async function startFleet(
     folder: string;
     nodeFlags: readonly string[];
     signal: AbortSignal;
+    /** For one agent: as in the image, bundled, with the image's options of Node.js and with this parser. */
+    compiler?: CompilerPaths;
   },
 ): Promise<Fleet> {
-  const { controlPlane, namespace, folder, nodeFlags, signal } = options;
+  const { controlPlane, namespace, folder, signal, compiler } = options;
   const owner = createOwner();
   await writeNodeFiles(join(folder, 'node'));
+  const program = await agentsProgram(folder, options);
   const processes: { process: OwnedProcess; socket: string }[] = [];
   const startEveryMs = (1000 / STARTS_PER_SECOND) * Math.ceil(identities.length / AGENTS_PER_PROCESS);
   for (let first = 0; first < identities.length; first += AGENTS_PER_PROCESS) {
@@ -56,13 +63,13 @@ export async function startFleet(
       socket,
       agents: identities.slice(first, first + AGENTS_PER_PROCESS),
       startEveryMs,
+      ...(compiler === undefined ? {} : { compiler }),
     };
     const path = join(folder, `agents-${first}.json`);
     await writeFile(path, JSON.stringify(file), { mode: 0o600 });
-    const program = [globalThis.process.execPath, ...nodeFlags, join(import.meta.dirname, 'agents-process.ts'), path];
     // In a cluster an API server does not share its processors with its nodes. Measured at equal priority: of two cores ten of these
     // processes had 1.5, and the API server, with 5,000 requests waiting, a third of one.
-    const process = start('nice', ['-n', String(LOWEST_PRIORITY), ...program], {
+    const process = start('nice', ['-n', String(LOWEST_PRIORITY), ...program, path], {
       name: `agents from ${first} on`,
       logFile: join(folder, `agents-${first}.log`),
       signal,
@@ -79,6 +86,7 @@ export async function startFleet(
         requests: addedUp(all.map(({ requests }) => requests)),
         cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
         residentBytes: all.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+        lastLoadAt: Math.max(0, ...all.map(({ lastLoadAt }) => lastLoadAt)),
       };
     },
     check() {
@@ -88,6 +96,26 @@ export async function startFleet(
     log: () => processes.map(({ process }) => process.outputTail()).join('\n'),
     stop: owner.stop,
   };
+}
+
+async function agentsProgram(
+  folder: string,
+  { nodeFlags, compiler }: { nodeFlags: readonly string[]; compiler?: CompilerPaths },
+): Promise<string[]> {
+  const entry = join(import.meta.dirname, 'agents-process.ts');
+  if (compiler === undefined) return [globalThis.process.execPath, ...nodeFlags, entry];
+  const output = join(folder, 'agents-process.mjs');
+  await bundle('agent', { entry, output });
+  return [globalThis.process.execPath, ...nodeFlags, ...(await optionsInImage()), output];
+}
+
+/** Those that the image's entry point gives Node.js. */
+async function optionsInImage(): Promise<string[]> {
+  const dockerfile = await readFile(join(import.meta.dirname, '../../Dockerfile'), 'utf8');
+  const entryPoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? '[]') as string[];
+  const options = entryPoint.filter((argument) => argument.startsWith('--'));
+  if (options.length === 0) throw new Error('the Dockerfile gives Node.js no options');
+  return options;
 }
 
 /** What the agents read of their node and of their image. */

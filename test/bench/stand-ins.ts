@@ -8,14 +8,14 @@ import { createInMemoryKernel } from '../unit/kernel/in-memory-kernel.ts';
 /** What is not the real thing where thousands of agents share one machine. Every output of the bench names them. */
 export const STAND_INS = [
   'the kernel of every node is a map in memory',
-  'apparmor_parser of the agents is a stub, which compiles each text once per process; the controller has the real one',
+  'apparmor_parser of the agents is a stub, which compiles each text once per process; the controller has the real one, and so has the agent of apply-to-load',
   'state folders are in memory (/dev/shm)',
   'Nodes and agent pods are objects without machines: no kubelet, no node Leases, no node-lifecycle and DaemonSet controller',
   'where the controller alone is measured (restart-5000, controller-rss-5000) the bench writes the reports of the nodes; no agents run',
 ] as const;
 
-/** A kernel that forgets the bytes once it has their hashes. */
-export function benchKernel(): AppArmorKernel {
+/** A kernel that forgets the bytes once it has their hashes, and tells when it got some. */
+export function benchKernel(onLoad: () => void): AppArmorKernel {
   const kernel = createInMemoryKernel();
   return {
     state: () => kernel.state(),
@@ -25,6 +25,7 @@ export function benchKernel(): AppArmorKernel {
     async load(binary) {
       await kernel.load(binary);
       kernel.writes.length = 0;
+      onLoad();
     },
   };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppArmorNode } from '../../src/api/generated/index.ts';
 import { APPARMOR_NODE } from '../../src/api/resources.ts';
+import type { CompilerPaths } from '../../src/policy/compile.ts';
 import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
 import { createTransport, type Transport } from '../../src/kube/transport.ts';
@@ -24,6 +25,8 @@ export interface World {
   transport: Transport;
   controlPlane: ControlPlane;
   controller: BenchController;
+  /** What the controller has texts compiled with. */
+  compiler: CompilerPaths;
   fleet: Fleet;
   signal: AbortSignal;
   log: (line: string) => void;
@@ -35,8 +38,11 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** Who reports for the nodes: agents, or the bench, which then writes what agents would have. */
-export type Reporters = 'agents' | 'bench';
+/**
+ * Who reports for the nodes: agents; one agent as in the image, with the real parser; or the bench, which then writes what agents would
+ * have.
+ */
+export type Reporters = 'agents' | 'agent as in the image' | 'bench';
 
 export interface WorldOptions {
   nodes: number;
@@ -99,9 +105,10 @@ async function start(options: WorldOptions, owner: ReturnType<typeof createOwner
 
   log(`${nodes} nodes: creating them`);
   const identities = await createNodes({ client, transport, namespace: NAMESPACE }, nodes);
-  const agents = options.reporters === 'agents' ? identities : [];
+  const agents = options.reporters === 'bench' ? [] : identities;
   log(`${nodes} nodes: starting ${agents.length} agents`);
-  const fleet = await startFleet(agents, { ...parts, folder: inMemory });
+  const real = options.reporters === 'agent as in the image' ? { compiler: { ...compiler, workFolder: inMemory } } : {};
+  const fleet = await startFleet(agents, { ...parts, ...real, folder: inMemory });
   owner.add(() => fleet.stop());
 
   const samples = async (...names: string[]): Promise<Sample[]> =>
@@ -114,6 +121,7 @@ async function start(options: WorldOptions, owner: ReturnType<typeof createOwner
     transport,
     controlPlane,
     controller,
+    compiler,
     fleet,
     signal,
     log,

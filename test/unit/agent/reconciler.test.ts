@@ -52,6 +52,12 @@ describe('agent/reconciler', () => {
     expect(await keeper.moved()).to.equal(false);
   });
 
+  it('reads the list once to decide on a load, and once to verify it', async () => {
+    const of = bench(storeOf(web));
+    await pass(reconciler(of), [web]);
+    expect(of.kernel.lists).to.equal(2);
+  });
+
   it('tries again after 5, 10, 20 s what the kernel refuses', async () => {
     const of = bench(storeOf(web));
     const keeper = reconciler(of);
