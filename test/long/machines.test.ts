@@ -122,7 +122,14 @@ describe('a machine that joins, reboots, boots another kernel and goes', () => {
       expect(answer).to.contain('[-]api-server failed: the API server has not said yet which labels the node has');
       expect(await healthOf(node, agent, '/healthz')).to.match(/^HTTP\/1\.1 200 /);
       expect((await agentPod(node)).ready).to.equal(false);
-      expect(await kubectl(['logs', '-n', NAMESPACE, agent.name])).to.match(/ECONNREFUSED|no complete answer/);
+      // What it sends before kube-proxy knows the API server's address is lost, and given up after 30 s of the node's time.
+      await waitFor(
+        'its log to say that it was refused or got no answer',
+        { deadlineMs: DEADLINE_MS, intervalMs: 1000 },
+        async () => {
+          return /ECONNREFUSED|no complete answer/.test(await kubectl(['logs', '-n', NAMESPACE, agent.name]));
+        },
+      );
     });
 
     it('is counted as joining, since what its agent said was before the boot', async () => {
