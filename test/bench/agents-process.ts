@@ -108,8 +108,13 @@ async function main(file: AgentsFile): Promise<void> {
 }
 
 function stubPaths(shared: string, workFolder: string): CompilerPaths {
-  const [parser, basePath, features] = ['parser', 'base', 'features'].map((name) => join(shared, name));
-  return { parser: parser ?? '', prlimit: '', basePath: basePath ?? '', features: features ?? '', workFolder };
+  return {
+    parser: join(shared, 'parser'),
+    prlimit: '',
+    basePath: join(shared, 'base'),
+    features: join(shared, 'features'),
+    workFolder,
+  };
 }
 
 await main(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as AgentsFile);

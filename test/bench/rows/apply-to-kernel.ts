@@ -5,13 +5,20 @@ import { operatorReady } from '../../testbed/operator.ts';
 import { waitFor } from '../../testbed/process.ts';
 import { policyOf } from '../policies.ts';
 import type { Figure } from '../results.ts';
-import { ALLOWED_MS, CHANGED_POLICY, CHANGES, medianOfChanges, PARSER_TIMES } from './latency.ts';
+import {
+  ALLOWED_MS,
+  CHANGED_POLICY,
+  CHANGES_COUNTED,
+  latencyOfChanges,
+  PARSER_TIMES,
+  type Latency,
+} from './latency.ts';
 import { allReady, inNode, onRealNodes } from './real-nodes.ts';
 
 /**
  * Under emulation the clock of a node tells what it took this machine to translate its programs, which is a hundred times more for what runs
  * seldom, as our programs do, than for a parser that runs all the time. So each instruction takes 1 ns of the node's time instead, the least
- * that QEMU can, and several times what it takes on a processor in use.
+ * that QEMU can, and more than it takes on a server's processor.
  */
 const INSTRUCTION_NS = 1;
 
@@ -22,28 +29,25 @@ export async function measureApplyToKernel(cache: Cache): Promise<readonly Figur
     const [node] = cluster.nodes;
     if (node === undefined) throw new Error('there is no node');
     await bootCounted(cluster, node);
-    const parser: number[] = [];
-    const arrival: number[] = [];
-    for (let version = 0; version < CHANGES; version++) {
+    const latency = await latencyOfChanges(async (version) => {
       await atRest(node);
       const own = await parserMs(node, version);
       const took = await changeMs(cluster, node, version);
       await allReady(client, [CHANGED_POLICY.name]);
       log(`change ${version}: apparmor_parser ${Math.round(own)} ms; apply to kernel ${Math.round(took)} ms`);
-      parser.push(own);
-      arrival.push(took);
-    }
-    return [figure(medianOfChanges(parser), medianOfChanges(arrival))];
+      return { own, took };
+    });
+    return [figure(latency)];
   });
 }
 
-function figure(own: number, took: number): Figure {
+function figure({ own, took }: Latency): Figure {
   return {
     id: 'apply-to-kernel-ratio',
     value: (took - ALLOWED_MS) / own,
     unit: 'times apparmor_parser -r',
     goal: PARSER_TIMES,
-    detail: `from the return of kubectl apply to the kernel of a node that runs the controller, too, less ${ALLOWED_MS} ms, over apparmor_parser -r of the same text there; medians of ${CHANGES - 1}: ${Math.round(took)} and ${Math.round(own)} ms, under emulation by a clock that takes ${INSTRUCTION_NS} ns for each instruction of the node; the policy has ${CHANGED_POLICY.bytes} bytes`,
+    detail: `from the return of kubectl apply to the kernel of a node that runs the controller, too, less ${ALLOWED_MS} ms, over apparmor_parser -r of the same text there; medians of ${CHANGES_COUNTED}: ${Math.round(took)} and ${Math.round(own)} ms, under emulation by a clock that takes ${INSTRUCTION_NS} ns for each instruction of the node; the policy has ${CHANGED_POLICY.bytes} bytes`,
   };
 }
 

@@ -6,28 +6,24 @@ import { run, waitFor } from '../../testbed/process.ts';
 import { applyPolicy, loadedEverywhere, policyOf } from '../policies.ts';
 import type { Figure } from '../results.ts';
 import type { World } from '../world.ts';
-import { ALLOWED_MS, CHANGED_POLICY, CHANGES, medianOfChanges, PARSER_TIMES } from './latency.ts';
+import { ALLOWED_MS, CHANGED_POLICY, CHANGES_COUNTED, latencyOfChanges, PARSER_TIMES } from './latency.ts';
 
 /**
  * From the answer to an apply until the agent hands the policy to its kernel, with this machine's own processors: all as in a cluster but for
  * the kernel, which is a stand-in, and for what a kubelet and a runtime take beside it.
  */
 export async function measureApplyToLoad(world: World): Promise<Figure[]> {
-  const parser: number[] = [];
-  const arrival: number[] = [];
-  for (let version = 0; version < CHANGES; version++) {
+  const { own, took } = await latencyOfChanges(async (version) => {
     await world.writesAtRest();
-    parser.push(await parserMs(world.compiler, version));
-    arrival.push(await changeMs(world, version));
-  }
-  const [own, took] = [medianOfChanges(parser), medianOfChanges(arrival)];
+    return { own: await parserMs(world.compiler, version), took: await changeMs(world, version) };
+  });
   return [
     {
       id: 'apply-to-load',
       value: took,
       unit: 'ms',
       goal: PARSER_TIMES * own + ALLOWED_MS,
-      detail: `from the answer to an apply until the agent loads it into the kernel, a stand-in; the goal is ${PARSER_TIMES} times the ${own.toFixed(0)} ms that apparmor_parser takes to compile the same text alone, and ${ALLOWED_MS} ms; medians of ${CHANGES - 1}; the policy has ${CHANGED_POLICY.bytes} bytes`,
+      detail: `from the answer to an apply until the agent loads it into the kernel, a stand-in; the goal is ${PARSER_TIMES} times the ${own.toFixed(0)} ms that apparmor_parser takes to compile the same text alone, and ${ALLOWED_MS} ms; medians of ${CHANGES_COUNTED}; the policy has ${CHANGED_POLICY.bytes} bytes`,
     },
   ];
 }
@@ -36,7 +32,7 @@ async function parserMs({ parser, features, basePath, workFolder }: CompilerPath
   const file = join(workFolder, CHANGED_POLICY.baseline);
   await writeFile(file, policyOf(CHANGED_POLICY.baseline, version, CHANGED_POLICY.bytes));
   const began = performance.now();
-  await run(parser, [...COMPILE_OPTIONS, `--features-file=${features}`, `--base=${basePath}`, '--', file], {});
+  await run(parser, [...COMPILE_OPTIONS, `--features-file=${features}`, `--base=${basePath}`, '--', file]);
   return performance.now() - began;
 }
 

@@ -7,7 +7,7 @@ import type { Cache } from '../../testbed/cache.ts';
 import { startCluster, type TestCluster } from '../../testbed/cluster.ts';
 import type { TestNode } from '../../testbed/node.ts';
 import { installOperator } from '../../testbed/operator.ts';
-import { waitFor } from '../../testbed/process.ts';
+import { waitFor, withSignal } from '../../testbed/process.ts';
 import type { Figure } from '../results.ts';
 
 /** Nodes of the test bed, with the operator's image and everything that a cluster has. */
@@ -25,7 +25,7 @@ export async function onRealNodes(
   const cluster = await startCluster({
     cache,
     nodes: count,
-    ...(cache.signal === undefined ? {} : { signal: cache.signal }),
+    ...withSignal(cache),
   });
   const access = kubeconfigAccess(cluster.controlPlane.kubeconfig);
   const transport = createTransport(access, { userAgent: 'bench', timeoutMs: 30_000 });
