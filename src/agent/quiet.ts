@@ -1,10 +1,10 @@
 /** Changes of people and of their tools mostly follow each other faster, and reports of a burst are written by then. */
-const QUIET_MS = 15_000;
+const QUIET_MS = 60_000;
 
 export interface Quiet {
   /** There was something to do until `now`, clock milliseconds. */
   busy(now: number): void;
-  /** True once for each time that there was something to do: when there has been nothing since, for 15 s. */
+  /** True once for each time that there was something to do: when there has been nothing since, for a minute. */
   begins(now: number): boolean;
 }
 

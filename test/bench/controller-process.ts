@@ -5,7 +5,7 @@ import type { CompilerPaths } from '../../src/policy/compile.ts';
 import { bundle } from '../../scripts/bundle.ts';
 import { freePort } from '../testbed/api-endpoint.ts';
 import type { ControlPlane } from '../testbed/control-plane.ts';
-import { start, waitFor, type OwnedProcess } from '../testbed/process.ts';
+import { start, waitFor, withSignal, type OwnedProcess } from '../testbed/process.ts';
 
 /** The controller's bundle, as in the image and as in a pod: no kubeconfig, a ServiceAccount in its usual folder. */
 export interface BenchController {
@@ -26,13 +26,19 @@ export interface BenchControllerOptions {
   token: string;
   folder: string;
   nodeFlags: readonly string[];
-  signal: AbortSignal;
+  /** Default: one that nobody has. */
+  agentImage?: string;
+  /** That of the control plane, if it has one. */
+  networkNamespace?: string;
+  signal?: AbortSignal;
 }
 
 const IDENTITY = 'bench-controller';
 
 export async function prepareController(options: BenchControllerOptions): Promise<BenchController> {
-  const { controlPlane, folder, compiler, namespace, signal } = options;
+  const { controlPlane, folder, compiler, namespace } = options;
+  const { agentImage = 'registry.example/apparmor-operator:bench', networkNamespace } = options;
+  const inside = networkNamespace === undefined ? [] : ['ip', 'netns', 'exec', networkNamespace];
   await mkdir(folder, { recursive: true });
   const output = join(folder, 'controller.mjs');
   await bundle('controller', { entry: join(import.meta.dirname, '../../src/main.ts'), output });
@@ -41,7 +47,7 @@ export async function prepareController(options: BenchControllerOptions): Promis
   await writeFile(join(account, 'token'), options.token);
   await copyFile(controlPlane.authority.certificate, join(account, 'ca.crt'));
   const webhookPort = await freePort();
-  const { hostname, port } = new URL(controlPlane.url);
+  const { hostname, port } = new URL(controlPlane.clusterUrl);
   let process: OwnedProcess | undefined;
   let log = '';
 
@@ -62,21 +68,24 @@ export async function prepareController(options: BenchControllerOptions): Promis
         `--webhook-url=https://127.0.0.1:${webhookPort}`,
         `--apparmor-parser=${compiler.parser}`,
         `--policy-folder=${compiler.basePath}`,
-        '--agent-image=registry.example/apparmor-operator:bench',
+        `--agent-image=${agentImage}`,
         '--health-port=0',
       ];
       const nodeFlags = [...(await flagsInManifest()), ...options.nodeFlags];
       const program = [globalThis.process.execPath, ...nodeFlags, output, 'controller', ...flags];
-      process = start('unshare', ['--mount', '--propagation', 'private', 'sh', '-euc', IN_POD, account, ...program], {
+      const pod = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', IN_POD, account, ...program];
+      process = start('env', ['--', ...inside, ...pod], {
         name: IDENTITY,
         env: { POD_NAME: IDENTITY, KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
         onOutput: (text) => {
           log += text;
         },
-        signal,
+        ...withSignal(options),
       });
-      await waitFor('the controller to lead', { deadlineMs: 60_000, processes: [process], signal }, () =>
-        log.slice(begun).includes('"leading"'),
+      await waitFor(
+        'the controller to lead',
+        { deadlineMs: 60_000, processes: [process], ...withSignal(options) },
+        () => log.slice(begun).includes('"leading"'),
       );
     },
     async stop() {

@@ -106,16 +106,17 @@ async function agentsProgram(
   if (compiler === undefined) return [globalThis.process.execPath, ...nodeFlags, entry];
   const output = join(folder, 'agents-process.mjs');
   await bundle('agent', { entry, output });
-  return [globalThis.process.execPath, ...nodeFlags, ...(await optionsInImage()), output];
+  return asInImage(output, nodeFlags);
 }
 
-/** Those that the image's entry point gives Node.js. */
-async function optionsInImage(): Promise<string[]> {
+/** The image's entry point, with this machine's Node.js and the program given. */
+async function asInImage(program: string, nodeFlags: readonly string[]): Promise<string[]> {
   const dockerfile = await readFile(join(import.meta.dirname, '../../Dockerfile'), 'utf8');
-  const entryPoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? '[]') as string[];
-  const options = entryPoint.filter((argument) => argument.startsWith('--'));
-  if (options.length === 0) throw new Error('the Dockerfile gives Node.js no options');
-  return options;
+  const entryPoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile.replaceAll('\\\n', ''))?.[1] ?? '[]') as string[];
+  const node = entryPoint.indexOf('/usr/local/bin/node');
+  if (node < 0 || entryPoint.at(-1) !== '/app/agent.mjs') throw new Error('the Dockerfile starts something else');
+  const options = entryPoint.slice(node + 1, -1);
+  return [...entryPoint.slice(0, node), globalThis.process.execPath, ...options, ...nodeFlags, program];
 }
 
 /** What the agents read of their node and of their image. */
