@@ -44,7 +44,7 @@ type Recording = Extract<Step, { kind: 'record' }> | LoadStep;
  */
 export async function carryOut(
   plan: Plan,
-  before: { ledger: Ledger; attempts: ReadonlyMap<string, number> },
+  before: { ledger: Ledger; attempts: ReadonlyMap<string, number>; remembered: Promise<unknown> },
   parts: ActParts,
 ): Promise<ActResult> {
   const steps = plan.policies.flatMap((policy) => recordings(policy));
@@ -52,6 +52,7 @@ export async function carryOut(
   const missing: LedgerLoad[] = [];
   if (steps.length === 0) return { ledger: before.ledger, failures, succeeded: [], missing };
 
+  await before.remembered;
   let ledger = before.ledger;
   for (const { plan, step } of steps) ledger = withIntent(ledger, intentOf(plan, step), parts.bootID);
   // Adopted: the kernel holds it already, so there is nothing to announce.
@@ -81,6 +82,8 @@ export async function carryOut(
     }
   }
   for (const step of written) if (step.kind === 'load') count(step, failures.get(step.load.id), parts);
+  // A ledger that names a compiled policy is of use to the next boot with that policy alone.
+  await parts.store.written();
   await parts.writeLedger(ledger);
   return { ledger, failures, succeeded, missing, snapshot };
 }

@@ -164,6 +164,7 @@ async function runLoops(
   log.info('the agent runs', { node, bootID, kernel: release });
   await allOrNone([loop.run(), revisions.run(), reporter.run(), watches.stopped], stop);
   await slot.stopped();
+  await Promise.all([texts.written(), store.written()]);
 }
 
 /** Each ends when the signal aborts; if one fails, the others are ended too. */

@@ -5,12 +5,16 @@ import type { Logger } from '../log.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 import { deleteOthers } from './revision-store.ts';
 import type { StateFolder } from './state-folder.ts';
+import { createWriteQueue } from './write-queue.ts';
 
 /** Compiled policies by fingerprint. The file's name holds the hash of its bytes, so that no damaged one is ever loaded. */
 export interface CompiledStore {
   /** What is stored for a fingerprint; undefined if nothing whole is. */
   find(fingerprint: string): Promise<StoredPolicy | undefined>;
+  /** Resolves when it can be read here; `written` tells when the next process can, too. */
   save(fingerprint: string, binary: Buffer): Promise<CompiledHashes>;
+  /** Resolves when all that was saved is on the disk, or could not be written. */
+  written(): Promise<void>;
   /** undefined if it is gone or not whole: compile again. */
   read(fingerprint: string, sha256: string): Promise<Buffer | undefined>;
   /** Deletes all others. */
@@ -35,10 +39,11 @@ export interface CompiledStoreOptions {
 }
 
 export function openCompiledStore({ folder, state, log }: CompiledStoreOptions): CompiledStore {
-  /** Only what could not be written, by file name. */
+  /** Only what is not written yet, or could not be, by file name. */
   const inMemory = new Map<string, Buffer>();
   /** Saved, and not asked to be kept yet: who calls `keepOnly` may not know of them. */
   const fresh = new Set<string>();
+  const writes = createWriteQueue();
 
   const read = async (fingerprint: string, sha256: string): Promise<Buffer | undefined> => {
     const file = fileOf(fingerprint, sha256);
@@ -65,12 +70,14 @@ export function openCompiledStore({ folder, state, log }: CompiledStoreOptions):
       const file = fileOf(fingerprint, hashes.sha256);
       fresh.add(file);
       inMemory.set(file, binary);
-      await state.attempt(join(folder, file), async () => {
+      const write = async (): Promise<void> => {
         await writeFileAtomically(join(folder, file), binary);
         inMemory.delete(file);
-      });
+      };
+      await writes.add(() => state.attempt(join(folder, file), write));
       return hashes;
     },
+    written: () => writes.ended(),
     async keepOnly(policies) {
       const kept = new Set(policies.map(({ fingerprint, sha256 }) => fileOf(fingerprint, sha256)));
       for (const file of kept) fresh.delete(file);

@@ -72,12 +72,18 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   let retryAt: number | undefined;
   if (parts.lastKnown !== undefined) revisions.replaceHeads(parts.lastKnown.revisions);
 
-  /** So that the next start, before the API server answers, wants what this one does. */
-  const remember = async (known: LastKnown): Promise<void> => {
-    if (isDeepStrictEqual(known, saved)) return;
-    await parts.state.writeLastKnown(known);
-    saved = known;
-    await parts.texts.keepOnly(revisions.names());
+  const canRemember = (): boolean => parts.state.trouble()?.reason !== 'StateFolderUnusable';
+
+  /** So that the next start, before the API server answers, wants what this one does. Resolves false if it could not be written. */
+  const remember = async (known: LastKnown): Promise<boolean> => {
+    if (!isDeepStrictEqual(known, saved)) {
+      // What is known without its text is not known to the next start.
+      await parts.texts.written();
+      await parts.state.writeLastKnown(known);
+      saved = known;
+      await parts.texts.keepOnly(revisions.names());
+    }
+    return canRemember();
   };
 
   const report = (now: EnforcingState, result: PassResult, more: boolean): void => {
@@ -127,13 +133,16 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
       const usable = [...revisions.current().values()]
         .map((current) => current.usable)
         .filter((head) => head !== undefined);
-      await remember({ labels, revisions: usable });
+      const remembered = remember({ labels, revisions: usable });
       const prepared = usable.map(({ name }) => revisions.prepared(name)).filter((revision) => revision !== undefined);
-      const result = await reconciler.pass({
+      const wanted = {
         policies: wantedPolicies(prepared, labels, environment.hash),
         living: livingObjects(revisions.current().values(), prepared),
         unload: { allowed: mayRemove(heard), grants },
-      });
+        // While that is written, policies can be compiled.
+        remembered,
+      };
+      const result = await reconciler.pass(wanted).finally(() => remembered);
       retryAt = result.retryAt;
       report(now, result, result.compiling > 0 || revisions.fetching());
       parts.readiness.firstPass(missingFromApi(heard) ?? unsettled(result));
@@ -143,8 +152,7 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
   };
 
   /** What nobody wants is known only from all that the API server has, and removed only if that can be remembered. */
-  const mayRemove = (heard: Heard): boolean =>
-    missingFromApi(heard) === undefined && parts.state.trouble()?.reason !== 'StateFolderUnusable';
+  const mayRemove = (heard: Heard): boolean => missingFromApi(heard) === undefined && canRemember();
 
   const passOrRetry = async (): Promise<void> => {
     const began = clock.now();

@@ -35,6 +35,11 @@ export interface Wanted {
   policies: readonly WantedPolicy[];
   living: ReadonlyMap<string, LivingObject>;
   unload: UnloadPermission;
+  /**
+   * Resolves when the next start would want the same, false if that could not be written. Before it nothing is loaded, and nothing removed,
+   * which an agent that starts without the API server would undo.
+   */
+  remembered: Promise<boolean>;
 }
 
 /** What a pass found and left. */
@@ -107,8 +112,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     });
 
   /** Returns whether the kernel or the ledger changed, so that it must be decided again. */
-  const act = async (plan: Plan): Promise<boolean> => {
-    const result = await carryOut(plan, { ledger, attempts }, { ...parts, writeLedger });
+  const act = async (plan: Plan, { remembered }: Wanted): Promise<boolean> => {
+    const result = await carryOut(plan, { ledger, attempts, remembered }, { ...parts, writeLedger });
     snapshot = result.snapshot ?? snapshot;
     for (const { id, fingerprint } of result.succeeded) {
       for (const key of [id, fingerprint]) {
@@ -190,9 +195,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         seen = await look();
         plan = decide(wanted, seen);
       };
-      while (await act(plan)) await again();
+      while (await act(plan, wanted)) await again();
       if (await unloader.observe(plan)) await again();
-      if (plan.removals.length > 0) {
+      if (plan.removals.length > 0 && (await wanted.remembered)) {
         await unloader.carryOut(plan, ledger);
         await again();
       }

@@ -9,12 +9,16 @@ import { readContent } from './revision-content.ts';
 import type { RevisionHead } from './revision-content.ts';
 import { decodeStateFile, encodeStateFile } from './state-file.ts';
 import type { StateFolder } from './state-folder.ts';
+import { createWriteQueue } from './write-queue.ts';
 
 /** The texts of revisions, kept so that each crosses the wire once per node. */
 export interface RevisionStore {
   /** undefined if it is not there, or not whole: fetch it. */
   read(head: RevisionHead): Promise<RevisionContent | undefined>;
+  /** Resolves when it can be read here; `written` tells when the next process can, too. */
   save(head: RevisionHead, content: RevisionContent): Promise<void>;
+  /** Resolves when all that was saved is on the disk, or could not be written. */
+  written(): Promise<void>;
   /** Deletes all others. */
   keepOnly(names: ReadonlySet<string>): Promise<void>;
 }
@@ -27,8 +31,9 @@ export interface RevisionStoreOptions {
 }
 
 export function openRevisionStore({ folder, node, state, log }: RevisionStoreOptions): RevisionStore {
-  /** Only what could not be written. */
+  /** Only what is not written yet, or could not be. */
   const inMemory = new Map<string, RevisionContent>();
+  const writes = createWriteQueue();
   const pathOf = (name: string): string => join(folder, fileOf(name));
 
   return {
@@ -44,11 +49,13 @@ export function openRevisionStore({ folder, node, state, log }: RevisionStoreOpt
     },
     async save(head, content) {
       inMemory.set(head.name, content);
-      await state.attempt(pathOf(head.name), async () => {
+      const write = async (): Promise<void> => {
         await writeFileAtomically(pathOf(head.name), encodeStateFile('revision', node, content));
         inMemory.delete(head.name);
-      });
+      };
+      await writes.add(() => state.attempt(pathOf(head.name), write));
     },
+    written: () => writes.ended(),
     async keepOnly(names) {
       for (const name of inMemory.keys()) {
         if (names.has(name)) continue;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { setImmediate } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { carryOut } from '../../../src/agent/act.ts';
 import type { ActParts, ActResult } from '../../../src/agent/act.ts';
@@ -56,7 +57,8 @@ describe('agent/act', () => {
     store = storeOf(...policies),
   ): Promise<ActResult> {
     const input = planInput(policies, { kernel: await kernel.profiles(), now: clock.now(), ...change });
-    return carryOut(planNode(input), { ledger: input.ledger, attempts: new Map() }, parts(store));
+    const remembered = Promise.resolve(true);
+    return carryOut(planNode(input), { ledger: input.ledger, attempts: new Map(), remembered }, parts(store));
   }
 
   it('writes the intent, then the kernel, then the completion', async () => {
@@ -74,6 +76,17 @@ describe('agent/act', () => {
     expect(written.at(-1)).to.equal(result.ledger);
     expect(result.succeeded).to.deep.equal([loadOf(web)]);
     expect([...kernel.held.keys()]).to.deep.equal(['web', 'web//hat']);
+  });
+
+  it('completes the ledger when the compiled policy is on the disk', async () => {
+    const disk = Promise.withResolvers<void>();
+    const acting = act([web], {}, { ...storeOf(web), written: () => disk.promise });
+    while (kernel.writes.length === 0) await setImmediate();
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+    expect(written).to.have.length(1);
+    disk.resolve();
+    await acting;
+    expect(written).to.have.length(2);
   });
 
   it('writes once per policy, and the ledger twice for all together', async () => {

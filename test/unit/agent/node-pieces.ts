@@ -78,6 +78,7 @@ export function nodePieces({ folder, kernel, bootID, environment = 'env' }: Node
       if ((await texts.read(head)) === undefined) await texts.save(head, one);
       contents.set(head.name, one);
     }
+    await texts.written();
     await state.writeLastKnown({ labels: {}, revisions: heads.filter(({ name }) => contents.has(name)) });
     await texts.keepOnly(new Set(heads.map(({ name }) => name)));
 
@@ -130,6 +131,7 @@ export function nodePieces({ folder, kernel, bootID, environment = 'env' }: Node
         prepared,
       ),
       unload: { allowed: published !== undefined, grants },
+      remembered: Promise.resolve(true),
     };
     let result = await reconciler.pass(wanted);
     while (result.compiling > 0) {

@@ -30,6 +30,7 @@ export function storeOf(...policies: readonly WantedPolicy[]): CompiledStore {
       binaries.set(fingerprint, binary);
       return hashesOf(binary);
     },
+    written: async () => undefined,
     keepOnly: async () => undefined,
   };
 }
@@ -115,8 +116,9 @@ export function pass(
   policies: readonly WantedPolicy[],
   unload: UnloadPermission = { allowed: true, grants: [] },
   living: readonly LivingObject[] = [],
+  remembered = Promise.resolve(true),
 ): Promise<PassResult> {
   const objects = new Map(planInput(policies).living);
   for (const object of living) objects.set(object.uid, object);
-  return of.pass({ policies, living: objects, unload });
+  return of.pass({ policies, living: objects, unload, remembered });
 }

@@ -52,6 +52,13 @@ describe('agent/reconciler: removal of what nobody wants', () => {
     ]);
   });
 
+  it('keeps it while the next start would want it back', async () => {
+    await pass(keeper, [], granted('web'), [], Promise.resolve(false));
+    expect([held(), of.steps]).to.deep.equal([['web', 'web//hat'], []]);
+    await pass(keeper, [], granted('web'));
+    expect(held()).to.deep.equal([]);
+  });
+
   it('keeps it without a grant, and looks once a minute', async () => {
     expect(whyOf(await pass(keeper, []))).to.equal('notGranted');
     await pass(keeper, []);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { setImmediate } from 'node:timers/promises';
 import { decodeLedger, encodeLedger } from '../../../src/agent/ledger.ts';
 import type { WantedPolicy } from '../../../src/agent/prepared-revision.ts';
 import { binaryOf, compiledOf, ledgerOf, loadOf, wanted } from './objects.ts';
@@ -29,6 +30,22 @@ describe('agent/reconciler', () => {
     const second = await pass(keeper, [web, other]);
     expect(second.plan.policies.map(({ step }) => step.kind)).to.deep.equal(['keep', 'failed']);
     expect(second.compiling).to.equal(0);
+  });
+
+  it('compiles at once, and loads when the next start would want the same', async () => {
+    const of = bench(storeOf(web));
+    const keeper = reconciler(of);
+    const disk = Promise.withResolvers<boolean>();
+    const passing = pass(keeper, [web], undefined, [], disk.promise);
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+    expect([of.steps, of.kernel.writes]).to.deep.equal([[], []]);
+    disk.resolve(true);
+    await passing;
+    expect(of.kernel.writes).to.have.length(1);
+
+    const never = new Promise<boolean>(() => {});
+    expect((await pass(keeper, [web, other], undefined, [], never)).compiling).to.equal(1);
+    expect(of.offered.at(-1)).to.deep.equal([other]);
   });
 
   it('does not wait for what is slow', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deleteUnfinished, writeFileAtomically } from '../../../src/agent/atomic-file.ts';
 import { openCompiledStore } from '../../../src/agent/compiled-store.ts';
+import type { RevisionContent } from '../../../src/api/revision.ts';
 import { EMPTY_LEDGER } from '../../../src/agent/ledger.ts';
 import { openRevisionStore } from '../../../src/agent/revision-store.ts';
 import { openStateFolder } from '../../../src/agent/state-folder.ts';
@@ -58,8 +59,10 @@ describe('agent state folder', () => {
     const web = content('web');
     for (const lost of [folder, join(folder, 'revisions')]) {
       await texts.save(headOf(web), web);
+      await texts.written();
       await rm(lost, { recursive: true });
       await texts.save(headOf(web), web);
+      await texts.written();
       expect(await texts.read(headOf(web))).to.deep.equal(web);
       expect(await readdir(join(folder, 'revisions'))).to.have.length(1);
       for (const path of [folder, join(folder, 'revisions')]) expect((await stat(path)).mode & 0o777).to.equal(0o700);
@@ -111,10 +114,23 @@ describe('agent state folder', () => {
   describe('revisions', () => {
     const web = content('web');
 
+    async function save(...contents: readonly RevisionContent[]): Promise<void> {
+      const texts = openTexts();
+      for (const one of contents) await texts.save(headOf(one), one);
+      await texts.written();
+    }
+
+    it('can be read at once, and are on the disk a moment later', async () => {
+      const open = openTexts();
+      await open.save(headOf(web), web);
+      expect(await open.read(headOf(web))).to.deep.equal(web);
+      await open.written();
+      expect(await openTexts().read(headOf(web))).to.deep.equal(web);
+    });
+
     it('are kept over a restart, however long their names are', async () => {
       const long = content('x'.repeat(253));
-      await openTexts().save(headOf(web), web);
-      await openTexts().save(headOf(long), long);
+      await save(web, long);
       expect(await openTexts().read(headOf(web))).to.deep.equal(web);
       expect(await openTexts().read(headOf(long))).to.deep.equal(long);
       expect(await openTexts().read(headOf(content('other')))).to.equal(undefined);
@@ -122,8 +138,7 @@ describe('agent state folder', () => {
 
     it('are not believed when they are damaged or swapped', async () => {
       const other = content('web', { policy: policyText('web', 'more') });
-      await openTexts().save(headOf(web), web);
-      await openTexts().save(headOf(other), other);
+      await save(web, other);
       const files = (await readdir(join(folder, 'revisions'))).map((file) => join(folder, 'revisions', file));
       const [first = '', second = ''] = files;
       const texts = await Promise.all(files.map((file) => readFile(file)));
@@ -138,6 +153,7 @@ describe('agent state folder', () => {
       const open = openTexts();
       await open.save(headOf(web), web);
       await open.save(headOf(other), other);
+      await open.written();
       await writeFile(join(folder, 'revisions/.x.json.new'), '');
       await open.keepOnly(new Set([headOf(web).name]));
       expect(await readdir(join(folder, 'revisions'))).to.have.length(2);
@@ -149,6 +165,7 @@ describe('agent state folder', () => {
       await blockFolder();
       const open = openTexts();
       await open.save(headOf(web), web);
+      await open.written();
       expect(await open.read(headOf(web))).to.deep.equal(web);
       await open.keepOnly(new Set());
       expect(await open.read(headOf(web))).to.equal(undefined);
@@ -161,7 +178,9 @@ describe('agent state folder', () => {
     const stored = { ...hashesOf(binary), binary };
 
     it('are found by fingerprint after a restart', async () => {
-      expect(await openCompiled().save('fp', binary)).to.deep.equal(hashesOf(binary));
+      const before = openCompiled();
+      expect(await before.save('fp', binary)).to.deep.equal(hashesOf(binary));
+      await before.written();
       expect(await openCompiled().find('fp')).to.deep.equal(stored);
       expect(await openCompiled().read('fp', hash)).to.deep.equal(binary);
       expect(await openCompiled().find('f')).to.equal(undefined);
@@ -169,7 +188,9 @@ describe('agent state folder', () => {
     });
 
     it('are never given out when they are damaged', async () => {
-      await openCompiled().save('fp', binary);
+      const before = openCompiled();
+      await before.save('fp', binary);
+      await before.written();
       const [file = ''] = await readdir(join(folder, 'compiled'));
       await writeFile(join(folder, 'compiled', file), 'Compiled');
       expect(await openCompiled().find('fp')).to.equal(undefined);
@@ -180,6 +201,7 @@ describe('agent state folder', () => {
       const open = openCompiled();
       await open.save('fp', binary);
       await open.save('new', binary);
+      await open.written();
       await open.keepOnly([{ fingerprint: 'fp', sha256: hash }]);
       expect(await open.find('new')).to.deep.equal(stored);
       await open.keepOnly([{ fingerprint: 'new', sha256: hash }]);
@@ -192,12 +214,14 @@ describe('agent state folder', () => {
       await blockFolder();
       const open = openCompiled();
       await open.save('fp', binary);
+      await open.written();
       expect(await open.find('fp')).to.deep.equal(stored);
       await open.keepOnly([{ fingerprint: 'fp', sha256: hash }]);
       await open.keepOnly([]);
       expect(await open.find('fp')).to.equal(undefined);
       await rm(folder);
       await open.save('fp', binary);
+      await open.written();
       expect(await openCompiled().find('fp')).to.deep.equal(stored);
     });
   });
