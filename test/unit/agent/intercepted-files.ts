@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import { setImmediate } from 'node:timers/promises';
 
 /** One call of node:fs/promises, or of a file that it opened. */
 export interface FileStep {
@@ -15,6 +16,9 @@ export interface InterceptedFiles {
   kill(): Promise<void>;
 }
 
+/** Of the event loop, and more than enough: between two steps there is little but computing. */
+const TURNS_BETWEEN_STEPS = 20;
+
 const OPERATIONS = ['chmod', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'] as const;
 
 /**
@@ -25,7 +29,8 @@ const OPERATIONS = ['chmod', 'mkdir', 'open', 'readdir', 'readFile', 'rename', '
 export function interceptFiles(folder: string, before: (step: FileStep) => Promise<void>): InterceptedFiles {
   const functions: Record<string, unknown> = fs;
   const originals = new Map<string, (...args: unknown[]) => Promise<unknown>>();
-  const opened = new Set<FileHandle>();
+  /** With what closes them. */
+  const opened = new Map<FileHandle, () => Promise<void>>();
   const underWay = new Set<Promise<unknown>>();
   let killed = false;
 
@@ -40,9 +45,9 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
   };
 
   const wrapHandle = (handle: FileHandle, path: string): FileHandle => {
-    opened.add(handle);
     const writeFile = handle.writeFile.bind(handle);
     const close = handle.close.bind(handle);
+    opened.set(handle, close);
     handle.writeFile = async (data, ...rest) => {
       const bytes = Buffer.from(data as string | Buffer);
       await unlessKilled(handle.write(bytes.subarray(0, bytes.length / 2)));
@@ -53,7 +58,7 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
     handle.sync = () => before({ operation: 'sync', path });
     handle.close = async () => {
       opened.delete(handle);
-      await close();
+      await unlessKilled(close());
     };
     return handle;
   };
@@ -74,13 +79,17 @@ export function interceptFiles(folder: string, before: (step: FileStep) => Promi
   const release = async (): Promise<void> => {
     for (const [operation, original] of originals) functions[operation] = original;
     syncBuiltinESMExports();
-    for (const handle of opened) await handle.close();
+    for (const close of opened.values()) await close();
   };
   return {
     release,
     async kill() {
       killed = true;
-      await Promise.allSettled(underWay);
+      // What goes on beside what was stopped comes to its next step and stands still there, not after the functions are back as they were.
+      do {
+        await Promise.allSettled(underWay);
+        for (let turn = 0; turn < TURNS_BETWEEN_STEPS; turn++) await setImmediate();
+      } while (underWay.size > 0);
       await release();
     },
   };

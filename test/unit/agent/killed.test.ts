@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,7 +93,7 @@ async function killAt(at: number, folder: string, scenario: Scenario): Promise<b
 
   const after = interceptFiles(folder, () => Promise.resolve());
   const copy = `${folder}-rebooted`;
-  await cp(folder, copy, { recursive: true }).catch(() => undefined);
+  if (existsSync(folder)) await cp(folder, copy, { recursive: true });
   const next = await nodePieces({ folder, kernel, bootID: 'boot-1', ...environment }).follow(
     scenario.after,
     scenario.grants,
