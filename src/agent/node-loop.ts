@@ -142,7 +142,10 @@ export function createNodeLoop(parts: NodeLoopParts): NodeLoop {
         // While that is written, policies can be compiled.
         remembered,
       };
-      const result = await reconciler.pass(wanted).finally(() => remembered);
+      const passed = reconciler.pass(wanted);
+      // Awaited whatever becomes of the pass: two writes of the same file would get in each other's way.
+      await Promise.allSettled([passed, remembered]);
+      const result = await passed;
       retryAt = result.retryAt;
       report(now, result, result.compiling > 0 || revisions.fetching());
       parts.readiness.firstPass(missingFromApi(heard) ?? unsettled(result));

@@ -29,6 +29,12 @@ describe('agent state folder', () => {
   const openCompiled = () => openCompiledStore({ folder: join(folder, 'compiled'), state, log });
   const blockFolder = (): Promise<void> => writeFile(folder, 'a file where the folder should be');
 
+  async function save(...contents: readonly RevisionContent[]): Promise<void> {
+    const texts = openTexts();
+    for (const one of contents) await texts.save(headOf(one), one);
+    await texts.written();
+  }
+
   describe('writeFileAtomically', () => {
     it('replaces a file and leaves nothing beside it', async () => {
       const path = join(root, 'file');
@@ -113,12 +119,6 @@ describe('agent state folder', () => {
 
   describe('revisions', () => {
     const web = content('web');
-
-    async function save(...contents: readonly RevisionContent[]): Promise<void> {
-      const texts = openTexts();
-      for (const one of contents) await texts.save(headOf(one), one);
-      await texts.written();
-    }
 
     it('can be read at once, and are on the disk a moment later', async () => {
       const open = openTexts();
