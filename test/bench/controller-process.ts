@@ -6,6 +6,7 @@ import { bundle } from '../../scripts/bundle.ts';
 import { freePort } from '../testbed/api-endpoint.ts';
 import type { ControlPlane } from '../testbed/control-plane.ts';
 import { start, waitFor, withSignal, type OwnedProcess } from '../testbed/process.ts';
+import { kubectl } from './kubectl.ts';
 
 /** The controller's bundle, as in the image and as in a pod: no kubeconfig, a ServiceAccount in its usual folder. */
 export interface BenchController {
@@ -23,7 +24,6 @@ export interface BenchControllerOptions {
   controlPlane: ControlPlane;
   namespace: string;
   compiler: CompilerPaths;
-  token: string;
   folder: string;
   nodeFlags: readonly string[];
   /** Default: one that nobody has. */
@@ -44,7 +44,8 @@ export async function prepareController(options: BenchControllerOptions): Promis
   await bundle('controller', { entry: join(import.meta.dirname, '../../src/main.ts'), output });
   const account = join(folder, 'account');
   await mkdir(account);
-  await writeFile(join(account, 'token'), options.token);
+  const tokenOf = ['create', 'token', 'apparmor-operator-controller', `--namespace=${namespace}`, '--duration=6h'];
+  await writeFile(join(account, 'token'), (await kubectl(controlPlane, tokenOf)).trim());
   await copyFile(controlPlane.authority.certificate, join(account, 'ca.crt'));
   const webhookPort = await freePort();
   const { hostname, port } = new URL(controlPlane.clusterUrl);

@@ -14,6 +14,7 @@ import { createOwner, waitFor } from '../testbed/process.ts';
 import { difference, readSamples, REQUESTS, totalOf, writesOf, type Sample } from './api-counts.ts';
 import { prepareController, type BenchController } from './controller-process.ts';
 import { startFleet, type Fleet } from './fleet.ts';
+import { kubectl } from './kubectl.ts';
 import { createNodes } from './nodes.ts';
 import { reportAll } from './reports.ts';
 
@@ -94,12 +95,10 @@ async function start(options: WorldOptions, owner: ReturnType<typeof createOwner
   await kubectl(controlPlane, ['wait', 'crd', '--all', '--for=condition=Established', '--timeout=60s']);
 
   const { compiler } = await trixieAppArmor(cache);
-  const account = ['apparmor-operator-controller', `--namespace=${NAMESPACE}`, '--duration=6h'];
-  const token = (await kubectl(controlPlane, ['create', 'token', ...account])).trim();
   const controllerFolder = join(folder, 'controller');
   const nodeFlags = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
   const parts = { controlPlane, namespace: NAMESPACE, signal, nodeFlags };
-  const controller = await prepareController({ ...parts, compiler, token, folder: controllerFolder });
+  const controller = await prepareController({ ...parts, compiler, folder: controllerFolder });
   owner.add(() => controller.stop());
   await controller.start();
 
@@ -170,10 +169,4 @@ async function writesAtRest(
 export function describeWrites(changes: readonly { what: string; count: number }[]): string {
   const parts = changes.map(({ what, count }) => `${count} ${what}`);
   return `${totalOf(changes.map(({ count }) => count))} writes: ${parts.join(', ')}`;
-}
-
-async function kubectl(controlPlane: ControlPlane, args: readonly string[]): Promise<string> {
-  const { stdout, stderr, code } = await controlPlane.kubectl(args);
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`);
-  return stdout;
 }

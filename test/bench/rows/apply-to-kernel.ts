@@ -6,6 +6,7 @@ import type { TestNode } from '../../testbed/node.ts';
 import { operatorReady } from '../../testbed/operator.ts';
 import { waitFor, withSignal } from '../../testbed/process.ts';
 import { prepareController, type BenchController } from '../controller-process.ts';
+import { kubectl } from '../kubectl.ts';
 import { policyOf } from '../policies.ts';
 import type { Figure } from '../results.ts';
 import {
@@ -54,13 +55,14 @@ export async function measureApplyToKernel(cache: Cache): Promise<readonly Figur
  */
 async function controllerOnThisMachine(cache: Cache, cluster: TestCluster): Promise<BenchController> {
   const { controlPlane } = cluster;
+  const inNamespace = (...args: readonly string[]): Promise<string> =>
+    kubectl(controlPlane, [...args, `--namespace=${NAMESPACE}`]);
   const deployment = ['deployment', 'apparmor-operator-controller'];
-  const image = ['--output=jsonpath={.spec.template.spec.containers[0].image}'];
-  const agentImage = await inNamespace(cluster, ['get', ...deployment, ...image]);
-  await inNamespace(cluster, ['scale', ...deployment, '--replicas=0']);
+  const image = '--output=jsonpath={.spec.template.spec.containers[0].image}';
+  const agentImage = await inNamespace('get', ...deployment, image);
+  await inNamespace('scale', ...deployment, '--replicas=0');
   const pods = '--selector=app.kubernetes.io/component=controller';
-  await inNamespace(cluster, ['wait', 'pods', pods, '--for=delete', '--timeout=120s']);
-  const token = await inNamespace(cluster, ['create', 'token', 'apparmor-operator-controller', '--duration=6h']);
+  await inNamespace('wait', 'pods', pods, '--for=delete', '--timeout=120s');
   const { compiler } = await trixieAppArmor(cache);
   const controller = await prepareController({
     controlPlane,
@@ -68,7 +70,6 @@ async function controllerOnThisMachine(cache: Cache, cluster: TestCluster): Prom
     networkNamespace: cluster.name,
     agentImage,
     compiler,
-    token,
     folder: join(cluster.folder, 'controller'),
     nodeFlags: [],
     ...withSignal(cache),
@@ -78,12 +79,6 @@ async function controllerOnThisMachine(cache: Cache, cluster: TestCluster): Prom
 }
 
 const NAMESPACE = 'apparmor-operator';
-
-async function inNamespace({ controlPlane }: TestCluster, args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await controlPlane.kubectl([...args, `--namespace=${NAMESPACE}`]);
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-  return stdout.trim();
-}
 
 function figure({ own, took }: Latency): Figure {
   return {
@@ -145,8 +140,7 @@ async function changeMs({ controlPlane }: TestCluster, node: TestNode, version: 
     metadata: { name: CHANGED_POLICY.name },
     spec: { policy: policyOf(CHANGED_POLICY.name, version, CHANGED_POLICY.bytes) },
   };
-  const { code, stderr } = await controlPlane.kubectl(['apply', '-f', '-'], { input: JSON.stringify(object) });
-  if (code !== 0) throw new Error(`kubectl apply: ${stderr}`);
+  await kubectl(controlPlane, ['apply', '-f', '-'], { input: JSON.stringify(object) });
   const appliedAt = await earliestNow(node);
   return Number(await changed) / 1e6 - appliedAt;
 }
