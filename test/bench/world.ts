@@ -59,9 +59,11 @@ const NAMESPACE = 'apparmor-operator';
 
 /**
  * The first is what a kubelet's silence sets off, the second would want to run agents on Nodes that have none. The third annotates each
- * Node anew whenever their number passes one of its bounds, 20 a second: for 5,000 it would not come to rest for ten minutes.
+ * Node anew whenever their number passes one of its bounds, 20 a second: for 5,000 it would not come to rest for ten minutes. The fourth would
+ * write after ten minutes that the controller's pods, which nobody runs here, are not available.
  */
-const WITHOUT_CONTROLLERS = '--controllers=*,-node-lifecycle-controller,-daemonset-controller,-ttl-controller';
+const WITHOUT_CONTROLLERS =
+  '--controllers=*,-node-lifecycle-controller,-daemonset-controller,-ttl-controller,-deployment-controller';
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const owner = createOwner();

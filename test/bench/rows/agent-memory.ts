@@ -19,8 +19,11 @@ export async function measureAgentMemory(cache: Cache, run: MemoryRun): Promise<
 
 const OBJECTS = 25;
 const MINUTE = 60_000;
-/** An agent gives back what it no longer needs 60 to 65 s after its last pass, and takes a second or two for it where it is emulated. */
-const REST_MS = 75_000;
+/**
+ * An agent gives back what it no longer needs 60 to 65 s after its last pass, which is that for the end of earlier revisions, some seconds after
+ * all is Ready; and takes a second or two for it where it is emulated.
+ */
+const REST_MS = 100_000;
 
 interface Memory {
   privateMB: number;

@@ -7,6 +7,7 @@ import { operatorReady } from '../../testbed/operator.ts';
 import { waitFor, withSignal } from '../../testbed/process.ts';
 import { prepareController, type BenchController } from '../controller-process.ts';
 import { kubectl } from '../kubectl.ts';
+import { openNodeClock, type NodeClock } from '../node-clock.ts';
 import { policyOf } from '../policies.ts';
 import type { Figure } from '../results.ts';
 import {
@@ -17,7 +18,7 @@ import {
   PARSER_TIMES,
   type Latency,
 } from './latency.ts';
-import { allReady, inNode, onRealNodes } from './real-nodes.ts';
+import { allReady, inNode, onRealNodes, type RealNodes } from './real-nodes.ts';
 
 /**
  * Under emulation the clock of a node tells what it took this machine to translate its programs, which is a hundred times more for what runs
@@ -28,25 +29,34 @@ const INSTRUCTION_NS = 1;
 
 /** From the return of `kubectl apply` to the kernel, in relation to what the parser alone takes there. */
 export async function measureApplyToKernel(cache: Cache): Promise<readonly Figure[]> {
-  return onRealNodes(cache, 1, async ({ cluster, client, log }) => {
+  return onRealNodes(cache, 1, async (nodes) => {
+    const { cluster } = nodes;
     const [node] = cluster.nodes;
     if (node === undefined) throw new Error('there is no node');
     const controller = await controllerOnThisMachine(cache, cluster);
     try {
       await bootCounted(cluster, node);
-      const latency = await latencyOfChanges(async (version) => {
-        await atRest(node);
-        const own = await parserMs(node, version);
-        const took = await changeMs(cluster, node, version);
-        await allReady(client, [CHANGED_POLICY.name]);
-        log(`change ${version}: apparmor_parser ${Math.round(own)} ms; apply to kernel ${Math.round(took)} ms`);
-        return { own, took };
-      });
-      return [figure(latency)];
+      return [figure(await latencyOn(nodes, node))];
     } finally {
       await controller.stop();
     }
   });
+}
+
+async function latencyOn({ cluster, client, log }: RealNodes, node: TestNode): Promise<Latency> {
+  const clock = await openNodeClock(cluster, node);
+  try {
+    return await latencyOfChanges(async (version) => {
+      const own = await parserMs(node, version);
+      await atRest(node);
+      const took = await changeMs(cluster, node, clock, version);
+      await allReady(client, [CHANGED_POLICY.name]);
+      log(`change ${version}: apparmor_parser ${Math.round(own)} ms; apply to kernel ${Math.round(took)} ms`);
+      return { own, took };
+    });
+  } finally {
+    await clock.stop();
+  }
 }
 
 /**
@@ -83,10 +93,10 @@ const NAMESPACE = 'apparmor-operator';
 function figure({ own, took }: Latency): Figure {
   return {
     id: 'apply-to-kernel-ratio',
-    value: (took - ALLOWED_MS) / own,
+    value: took / own,
     unit: 'times apparmor_parser -r',
-    goal: PARSER_TIMES,
-    detail: `from the return of kubectl apply to the kernel of a node, with the controller beside the API server, less ${ALLOWED_MS} ms, over apparmor_parser -r of the same text there; medians of ${CHANGES_COUNTED}: ${Math.round(took)} and ${Math.round(own)} ms, under emulation by a clock that takes ${INSTRUCTION_NS} ns for each instruction of the node; the policy has ${CHANGED_POLICY.bytes} bytes`,
+    goal: PARSER_TIMES + ALLOWED_MS / own,
+    detail: `from the return of kubectl apply to the kernel of a node, with the controller beside the API server, over apparmor_parser -r of the same text there; the goal is ${PARSER_TIMES} times that and ${ALLOWED_MS} ms; medians of ${CHANGES_COUNTED}: ${Math.round(took)} and ${Math.round(own)} ms, under emulation by a clock that takes ${INSTRUCTION_NS} ns for each instruction of the node; the policy has ${CHANGED_POLICY.bytes} bytes`,
   };
 }
 
@@ -98,11 +108,14 @@ async function bootCounted(cluster: TestCluster, node: TestNode): Promise<void> 
   await operatorReady(cluster);
 }
 
-/** Nobody changes a policy in the seconds after the last change, of which an emulated node's agent, kubelet and runtime still work. */
+/**
+ * Nobody changes a policy in the seconds after the last change, of which an emulated node's agent, kubelet and runtime still work. Within the
+ * seconds looked at an agent has seen what somebody else loaded before.
+ */
 async function atRest(node: TestNode): Promise<void> {
   await waitFor(`${node.name} to rest`, { deadlineMs: 300_000, intervalMs: 1 }, async () => {
     const stat = 'head -1 /proc/stat';
-    const [before = [], after = []] = (await inNode(node, `${stat}; sleep 3; ${stat}`))
+    const [before = [], after = []] = (await inNode(node, `${stat}; sleep 6; ${stat}`))
       .trim()
       .split('\n')
       .map((line) => line.split(/ +/).slice(1).map(Number));
@@ -130,7 +143,12 @@ date +%s%N
 rm /run/bench-waits`;
 
 /** Milliseconds of the node's time from the return of `kubectl apply` until its kernel's policies changed. */
-async function changeMs({ controlPlane }: TestCluster, node: TestNode, version: number): Promise<number> {
+async function changeMs(
+  { controlPlane }: TestCluster,
+  node: TestNode,
+  clock: NodeClock,
+  version: number,
+): Promise<number> {
   const changed = inNode(node, UNTIL_CHANGED);
   // Whoever begins to wait after the change waits for the next one.
   await inNode(node, 'until [ -e /run/bench-waits ]; do sleep 0.01; done');
@@ -141,13 +159,6 @@ async function changeMs({ controlPlane }: TestCluster, node: TestNode, version: 
     spec: { policy: policyOf(CHANGED_POLICY.name, version, CHANGED_POLICY.bytes) },
   };
   await kubectl(controlPlane, ['apply', '-f', '-'], { input: JSON.stringify(object) });
-  const appliedAt = await earliestNow(node);
+  const appliedAt = await clock.earliestNow();
   return Number(await changed) / 1e6 - appliedAt;
-}
-
-/** The node's clock when this was called, or up to a round trip earlier, as it is never faster than this machine's. */
-async function earliestNow(node: TestNode): Promise<number> {
-  const asked = performance.now();
-  const there = Number(await inNode(node, 'date +%s%N')) / 1e6;
-  return there - (performance.now() - asked);
 }
