@@ -7,9 +7,9 @@ import { correctionsOf, whatHappened } from './drift.ts';
 import { kernelFailure, retryDelayMs } from './failure.ts';
 import type { Failure } from './failure.ts';
 import { viewKernel } from './kernel-view.ts';
-import type { KernelSnapshot } from './kernel-view.ts';
-import { withIntent, withLoaded, withoutIntent } from './ledger.ts';
-import type { Ledger, LedgerLoad, LoadIntent } from './ledger.ts';
+import type { Deviation, KernelSnapshot } from './kernel-view.ts';
+import { withIntents, withLoaded, withoutIntent } from './ledger.ts';
+import type { Ledger, LedgerLoad, Loaded, LoadIntent } from './ledger.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { LoadStep, Plan, PolicyPlan, Step } from './plan.ts';
 
@@ -53,8 +53,8 @@ export async function carryOut(
   if (steps.length === 0) return { ledger: before.ledger, failures, succeeded: [], missing };
 
   await before.remembered;
-  let ledger = before.ledger;
-  for (const { plan, step } of steps) ledger = withIntent(ledger, intentOf(plan, step), parts.bootID);
+  const intents = steps.map(({ plan, step }) => intentOf(plan, step));
+  let ledger = withIntents(before.ledger, intents, parts.bootID);
   // Adopted: the kernel holds it already, so there is nothing to announce.
   if (steps.some(({ step }) => step.kind === 'load')) await parts.writeLedger(ledger);
 
@@ -71,20 +71,16 @@ export async function carryOut(
   }
 
   const snapshot = await takeSnapshot(parts.kernel);
-  const succeeded: LedgerLoad[] = [];
-  for (const step of written) {
-    const verified = verify(step, ledger, snapshot, parts);
-    if (verified.kind === 'loaded') {
-      ledger = verified.ledger;
-      succeeded.push(step.load);
-    } else {
-      failures.set(step.load.id, verifyFailure(verified.shown, before.attempts.get(step.load.id) ?? 0, parts));
-    }
+  const { completed, different } = verify(written, ledger, snapshot, parts);
+  ledger = completed;
+  for (const [{ id }, shown] of different) {
+    failures.set(id, verifyFailure(shown, before.attempts.get(id) ?? 0, parts));
   }
   for (const step of written) if (step.kind === 'load') count(step, failures.get(step.load.id), parts);
   // A ledger that names a compiled policy is of use to the next boot with that policy alone.
   await parts.store.written();
   await parts.writeLedger(ledger);
+  const succeeded = written.map(({ load }) => load).filter((load) => !different.has(load));
   return { ledger, failures, succeeded, missing, snapshot };
 }
 
@@ -129,15 +125,32 @@ async function writeToKernel(
   }
 }
 
-type Verified = { kind: 'loaded'; ledger: Ledger } | { kind: 'different'; shown: string };
+interface Verified {
+  /** The ledger after those that the kernel holds. */
+  completed: Ledger;
+  /** What the kernel shows of the others. */
+  different: ReadonlyMap<LedgerLoad, string>;
+}
 
-function verify({ load, ...step }: Recording, ledger: Ledger, snapshot: KernelSnapshot, parts: ActParts): Verified {
-  const corrections = correctionsOf(step.kind === 'load' ? step.drift : [], parts.clock.date().toISOString());
-  const completed = withLoaded(ledger, load, parts.bootID, corrections);
-  const [deviation] = viewKernel(snapshot.profiles, completed, parts.bootID).deviations(load);
-  if (deviation === undefined) return { kind: 'loaded', ledger: completed };
-  const mode = deviation.mode === undefined ? '' : ` (${deviation.mode})`;
-  return { kind: 'different', shown: `${deviation.profile} is ${deviation.kind}${mode}` };
+function verify(written: readonly Recording[], ledger: Ledger, snapshot: KernelSnapshot, parts: ActParts): Verified {
+  const time = parts.clock.date().toISOString();
+  const all = written.map(({ load, ...step }): Loaded => {
+    return { load, corrections: correctionsOf(step.kind === 'load' ? step.drift : [], time) };
+  });
+  const completed = withLoaded(ledger, all, parts.bootID);
+  const view = viewKernel(snapshot.profiles, completed, parts.bootID);
+  const different = new Map<LedgerLoad, string>();
+  for (const { load } of all) {
+    const [deviation] = view.deviations(load);
+    if (deviation !== undefined) different.set(load, describe(deviation));
+  }
+  if (different.size === 0) return { completed, different };
+  const held = all.filter(({ load }) => !different.has(load));
+  return { completed: withLoaded(ledger, held, parts.bootID), different };
+}
+
+function describe({ profile, kind, mode }: Deviation): string {
+  return `${profile} is ${kind}${mode === undefined ? '' : ` (${mode})`}`;
 }
 
 function verifyFailure(shown: string, attempts: number, { clock }: ActParts): Failure {

@@ -107,49 +107,55 @@ export interface LoadIntent {
 }
 
 /** The ledger with the intent to load; to be on disk before the kernel is written to. */
-export function withIntent(ledger: Ledger, intent: LoadIntent, bootID: string): Ledger {
-  const { load, object, origins } = intent;
+export function withIntents(ledger: Ledger, intents: readonly LoadIntent[], bootID: string): Ledger {
   const rows = new Map(ledger.rows);
-  for (const name of rootsOfLoad(load)) {
-    const before = rows.get(name);
-    rows.set(name, {
-      ...before,
-      object: load.object,
-      origin: origins.get(name) ?? before?.origin ?? 'adopted',
-      intent: { load: load.id, bootID },
-    });
-  }
   const objects = new Map(ledger.objects);
-  objects.set(load.object, { ...objects.get(load.object), ...object });
-  return { objects, rows, loads: new Map(ledger.loads).set(load.id, load) };
+  const loads = new Map(ledger.loads);
+  for (const { load, object, origins } of intents) {
+    for (const name of rootsOfLoad(load)) {
+      const before = rows.get(name);
+      rows.set(name, {
+        ...before,
+        object: load.object,
+        origin: origins.get(name) ?? before?.origin ?? 'adopted',
+        intent: { load: load.id, bootID },
+      });
+    }
+    objects.set(load.object, { ...objects.get(load.object), ...object });
+    loads.set(load.id, load);
+  }
+  return { objects, rows, loads };
 }
 
-/** The ledger after the kernel was asked and holds the load. `corrections` has the top-level names that were put right by it. */
-export function withLoaded(
-  ledger: Ledger,
-  load: LedgerLoad,
-  bootID: string,
-  corrections: ReadonlyMap<string, Correction> = new Map(),
-): Ledger {
+export interface Loaded {
+  load: LedgerLoad;
+  /** Has the top-level names that were put right by it. */
+  corrections: ReadonlyMap<string, Correction>;
+}
+
+/** The ledger after the kernel was asked and holds the loads. */
+export function withLoaded(ledger: Ledger, loaded: readonly Loaded[], bootID: string): Ledger {
   const rows = new Map(ledger.rows);
-  for (const name of rootsOfLoad(load)) {
-    const before = rows.get(name);
-    if (before === undefined) continue;
-    const known = before.loaded?.bootID === bootID ? before : undefined;
-    const correction = corrections.get(name);
-    const corrected = correction ?? known?.corrected;
-    const loadedSince = correction?.what === 'Unloaded' ? correction.time : known?.loadedSince;
-    rows.set(name, {
-      object: before.object,
-      origin: before.origin,
-      loaded: { load: load.id, bootID },
-      ...(loadedSince === undefined ? {} : { loadedSince }),
-      ...(corrected === undefined ? {} : { corrected }),
-    });
-  }
   const objects = new Map(ledger.objects);
-  const object = objects.get(load.object);
-  if (object !== undefined) objects.set(load.object, { ...object, lastGood: load.id });
+  for (const { load, corrections } of loaded) {
+    for (const name of rootsOfLoad(load)) {
+      const before = rows.get(name);
+      if (before === undefined) continue;
+      const known = before.loaded?.bootID === bootID ? before : undefined;
+      const correction = corrections.get(name);
+      const corrected = correction ?? known?.corrected;
+      const loadedSince = correction?.what === 'Unloaded' ? correction.time : known?.loadedSince;
+      rows.set(name, {
+        object: before.object,
+        origin: before.origin,
+        loaded: { load: load.id, bootID },
+        ...(loadedSince === undefined ? {} : { loadedSince }),
+        ...(corrected === undefined ? {} : { corrected }),
+      });
+    }
+    const object = objects.get(load.object);
+    if (object !== undefined) objects.set(load.object, { ...object, lastGood: load.id });
+  }
   return prune({ objects, rows, loads: ledger.loads });
 }
 

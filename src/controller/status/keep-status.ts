@@ -18,6 +18,7 @@ import type { NodeFacts } from './node-outcome.ts';
 import { paceWrite } from './pace.ts';
 import { statusEvents } from './status-events.ts';
 import { summarize } from './summarize.ts';
+import { createTurns } from './turns.ts';
 
 export interface StatusParts {
   client: KubeClient;
@@ -69,6 +70,7 @@ const AWAIT_OWN_WRITE_MS = 5000;
 export function createStatusKeeper(parts: StatusParts): StatusKeeper {
   const written = new Map<string, Written>();
   const computedAt = new Map<string, number>();
+  const turns = createTurns();
   const counted = new Map<string, { atMs: number; rule: PodRule; pods: PodCount }>();
 
   async function keep(name: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
@@ -96,8 +98,10 @@ export function createStatusKeeper(parts: StatusParts): StatusKeeper {
       nodes: parts.nodeCount(),
       sinceLastWriteMs: last?.uid === profile.uid ? nowMs - last.atMs : undefined,
     });
+    const waitMs = pace.kind === 'inTurn' ? turns.until(name, nowMs, pace.leastMs) : 0;
+    if (waitMs > 0) return soonest(waitMs, lookAgain?.requeueAfterMs);
+    turns.giveBack(name);
     if (pace.kind === 'same') return lookAgain;
-    if (pace.kind === 'later') return soonest(pace.inMs, lookAgain?.requeueAfterMs);
 
     const resourceVersion = await write(current, next, parts, signal);
     if (resourceVersion === undefined) return undefined;
@@ -126,6 +130,7 @@ export function createStatusKeeper(parts: StatusParts): StatusKeeper {
       parts.podEvents.forget(name);
       written.delete(name);
       computedAt.delete(name);
+      turns.giveBack(name);
       counted.delete(name);
     },
   };

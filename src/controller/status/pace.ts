@@ -2,7 +2,8 @@ import { canonicalJson } from '../../api/revision.ts';
 import { findCondition } from '../../api/conditions.ts';
 import type { AppArmorProfileStatus } from '../../api/generated/index.ts';
 
-export type Pace = { kind: 'same' } | { kind: 'now' } | { kind: 'later'; inMs: number };
+/** `inTurn`: with what else waits, and not before `leastMs` from now. */
+export type Pace = { kind: 'same' } | { kind: 'now' } | { kind: 'inTurn'; leastMs: number };
 
 /** From this number of nodes on, what happens in between is written less often. */
 const MANY_NODES = 100;
@@ -11,7 +12,7 @@ const MANY_NODES_INTERVAL_MS = 10_000;
 
 /**
  * When to write a status: the first failure, the completion, and whatever changes Ready, the revision or the generation at
- * once; progress in between at most once a second, and every 10 s from 100 nodes on.
+ * once; progress in between in turn with that of others, at most once a second, and every 10 s from 100 nodes on.
  */
 export function paceWrite(input: {
   stored: AppArmorProfileStatus | undefined;
@@ -25,8 +26,7 @@ export function paceWrite(input: {
   if (stored !== undefined && canonicalJson(stored) === canonicalJson(next)) return { kind: 'same' };
   if (stored === undefined || isMilestone(stored, next)) return { kind: 'now' };
   const interval = input.nodes < MANY_NODES ? FEW_NODES_INTERVAL_MS : MANY_NODES_INTERVAL_MS;
-  const waitMs = interval - (input.sinceLastWriteMs ?? interval);
-  return waitMs <= 0 ? { kind: 'now' } : { kind: 'later', inMs: waitMs };
+  return { kind: 'inTurn', leastMs: Math.max(0, interval - (input.sinceLastWriteMs ?? interval)) };
 }
 
 function isMilestone(stored: AppArmorProfileStatus, next: AppArmorProfileStatus): boolean {

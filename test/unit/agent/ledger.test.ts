@@ -5,12 +5,11 @@ import {
   EMPTY_LEDGER,
   encodeLedger,
   rootsOf,
-  withLoaded,
   withoutIntent,
   withoutRows,
 } from '../../../src/agent/ledger.ts';
 import { decodeStateFile, encodeStateFile, StateFileError } from '../../../src/agent/state-file.ts';
-import { BOOT, intended, ledgerOf, loadOf, recorded, wanted } from './objects.ts';
+import { BOOT, completed, intended, ledgerOf, loadOf, recorded, wanted } from './objects.ts';
 
 const web = wanted('web', { names: ['web', 'web//hat'] });
 const web2 = wanted('web', { revision: 'web-r2' });
@@ -38,7 +37,7 @@ describe('agent/ledger', () => {
       origin: 'created',
       intent: { load: loadOf(web).id, bootID: BOOT },
     });
-    const after = withLoaded(before, loadOf(web), BOOT);
+    const after = completed(before, web);
     expect(after.rows.get('web')).to.deep.equal({
       object: 'uid-web',
       origin: 'created',
@@ -51,7 +50,7 @@ describe('agent/ledger', () => {
     const both = intended(ledgerOf(web), web2);
     expect([...both.loads.keys()]).to.have.members([loadOf(web).id, loadOf(web2).id]);
     expect(both.rows.get('web')).to.have.nested.property('loaded.load', loadOf(web).id);
-    expect([...withLoaded(both, loadOf(web2), BOOT).loads.keys()]).to.deep.equal([loadOf(web2).id]);
+    expect([...completed(both, web2).loads.keys()]).to.deep.equal([loadOf(web2).id]);
   });
 
   it('takes an intent back that the kernel refused', () => {
@@ -64,12 +63,12 @@ describe('agent/ledger', () => {
   it('remembers when a profile came back, within one boot', () => {
     const unloaded = { what: 'Unloaded' as const, time: '2030-01-02T00:00:00Z' };
     const since = new Map([['web', unloaded]]);
-    const back = withLoaded(intended(ledgerOf(web), web), loadOf(web), BOOT, since);
+    const back = completed(intended(ledgerOf(web), web), web, { corrections: since });
     expect(back.rows.get('web')).to.include({ loadedSince: '2030-01-02T00:00:00Z' });
     expect(recorded(back, web2).rows.get('web')).to.include({ loadedSince: '2030-01-02T00:00:00Z' });
     expect(recorded(back, web, 'boot-2').rows.get('web')).to.not.have.property('loadedSince');
     const replaced = { what: 'Replaced' as const, time: '2030-01-03T00:00:00Z' };
-    const again = withLoaded(intended(back, web), loadOf(web), BOOT, new Map([['web', replaced]])).rows.get('web');
+    const again = completed(intended(back, web), web, { corrections: new Map([['web', replaced]]) }).rows.get('web');
     expect(again).to.deep.include({ loadedSince: unloaded.time, corrected: replaced });
     expect(recorded(back, web2).rows.get('web')?.corrected).to.equal(unloaded);
     expect(recorded(back, web, 'boot-2').rows.get('web')).to.not.have.property('corrected');
@@ -82,7 +81,7 @@ describe('agent/ledger', () => {
   });
 
   it('completes only rows that it has', () => {
-    expect(withLoaded(EMPTY_LEDGER, loadOf(web), BOOT)).to.deep.equal(EMPTY_LEDGER);
+    expect(completed(EMPTY_LEDGER, web)).to.deep.equal(EMPTY_LEDGER);
   });
 
   describe('on the disk', () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KernelProfile } from '../../../src/kernel/apparmor.ts';
-import { EMPTY_LEDGER, loadId, rootsOfLoad, withIntent, withLoaded } from '../../../src/agent/ledger.ts';
-import type { Ledger, LedgerLoad, Origin } from '../../../src/agent/ledger.ts';
+import { EMPTY_LEDGER, loadId, rootsOfLoad, withIntents, withLoaded } from '../../../src/agent/ledger.ts';
+import type { Correction, Ledger, LedgerLoad, Origin } from '../../../src/agent/ledger.ts';
 import type { CompiledPolicy, PlanInput } from '../../../src/agent/plan.ts';
 import type { WantedPolicy } from '../../../src/agent/prepared-revision.ts';
 import type { UnloadKnowledge } from '../../../src/agent/removals.ts';
@@ -71,14 +71,22 @@ export function ledgerOf(...policies: readonly WantedPolicy[]): Ledger {
 }
 
 export function recorded(ledger: Ledger, policy: WantedPolicy, bootID = BOOT, origin: Origin = 'created'): Ledger {
-  return withLoaded(intended(ledger, policy, bootID, origin), loadOf(policy), bootID);
+  return completed(intended(ledger, policy, bootID, origin), policy, { bootID });
+}
+
+export function completed(
+  ledger: Ledger,
+  policy: WantedPolicy,
+  { bootID = BOOT, corrections = new Map<string, Correction>() } = {},
+): Ledger {
+  return withLoaded(ledger, [{ load: loadOf(policy), corrections }], bootID);
 }
 
 export function intended(ledger: Ledger, policy: WantedPolicy, bootID = BOOT, origin: Origin = 'created'): Ledger {
   const load = loadOf(policy);
   const origins = new Map(rootsOfLoad(load).map((name) => [name, origin]));
   const { name, creationTimestamp } = policy.object;
-  return withIntent(ledger, { load, object: { name, creationTimestamp }, origins }, bootID);
+  return withIntents(ledger, [{ load, object: { name, creationTimestamp }, origins }], bootID);
 }
 
 /** What a node with these policies is asked to do: all compiled, nothing loaded, unless changed. */

@@ -13,7 +13,7 @@ describe('agent/pass-rest', () => {
       rests: [0, 0, 0],
     },
     {
-      title: 'rests twice as long as each further pass took',
+      title: 'rests twice as long as the next pass took, and longer after each further one',
       passes: [
         [0, 10],
         [10, 20],
@@ -21,7 +21,7 @@ describe('agent/pass-rest', () => {
         [30, 40],
         [60, 100],
       ],
-      rests: [0, 0, 0, 20, 80],
+      rests: [0, 0, 0, 20, 120],
     },
     {
       title: 'rests for five seconds at most',
@@ -34,13 +34,30 @@ describe('agent/pass-rest', () => {
       rests: [0, 0, 0, 5_000],
     },
     {
-      title: 'begins anew after five seconds without a pass, counted from the end of the last',
+      title: 'rests twenty times as long as a pass took in the end',
+      passes: Array.from({ length: 30 }, (_, index) => [index * 100, index * 100 + 10]),
+      rests: [0, 0, 0, ...Array.from({ length: 27 }, (_, index) => Math.min(20 + index * 10, 200))],
+    },
+    {
+      title: 'does not take its own rest for a quiet time',
+      passes: [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+        [3, 9_003],
+        [14_003, 14_013],
+        [14_043, 14_053],
+      ],
+      rests: [0, 0, 0, 5_000, 30, 40],
+    },
+    {
+      title: 'begins anew after five seconds without a pass, counted from the end of the last rest',
       passes: [
         [0, 10],
         [10, 20],
         [20, 30],
         [5_029, 5_039],
-        [10_039, 10_049],
+        [10_059, 10_069],
       ],
       rests: [0, 0, 0, 20, 0],
     },

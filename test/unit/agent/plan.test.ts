@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Failure } from '../../../src/agent/failure.ts';
-import { EMPTY_LEDGER, withIntent } from '../../../src/agent/ledger.ts';
+import { EMPTY_LEDGER, withIntents } from '../../../src/agent/ledger.ts';
 import { planNode } from '../../../src/agent/plan.ts';
 import type { PlanInput, PolicyPlan } from '../../../src/agent/plan.ts';
 import type { WantedPolicy } from '../../../src/agent/prepared-revision.ts';
@@ -239,7 +239,7 @@ describe('agent/plan', () => {
 
     it('does not take an intent for a load', () => {
       const load = loadOf(web2);
-      const ledger = withIntent(ledgerOf(web), { load, object: web.object, origins: new Map() }, BOOT);
+      const ledger = withIntents(ledgerOf(web), [{ load, object: web.object, origins: new Map() }], BOOT);
       expect(planNode(planInput([web2], { kernel, ledger })).policies[0]?.step.kind).to.equal('load');
     });
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EMPTY_LEDGER, withLoaded } from '../../../src/agent/ledger.ts';
+import { EMPTY_LEDGER } from '../../../src/agent/ledger.ts';
 import { planNode } from '../../../src/agent/plan.ts';
 import type { ConflictOwner, Plan, PlanInput, PolicyPlan } from '../../../src/agent/plan.ts';
 import { clip } from '../../../src/agent/clip.ts';
@@ -8,6 +8,7 @@ import type { ProfileUse, UnloadKnowledge } from '../../../src/agent/removals.ts
 import type { ReportInput } from '../../../src/agent/report.ts';
 import {
   BOOT,
+  completed,
   content,
   headOf,
   heldBy,
@@ -249,7 +250,7 @@ describe('agent/report', () => {
     let ledger = recorded(EMPTY_LEDGER, web);
     for (const [at, policy] of many.entries()) {
       const corrected = new Map([[policy.object.name, { what: 'Replaced' as const, time: timeOf(at) }]]);
-      ledger = withLoaded(intended(ledger, policy), loadOf(policy), BOOT, corrected);
+      ledger = completed(intended(ledger, policy), policy, { corrections: corrected });
     }
     const { drift } = report(planInput(many, { kernel: heldBy(...many), ledger }));
     expect(drift?.map(({ profile }) => profile)).to.deep.equal(
@@ -305,7 +306,7 @@ describe('agent/report', () => {
 
   it('tells since when a profile is back', () => {
     const since = new Map([['web', { what: 'Unloaded' as const, time: '2030-01-02T00:00:00Z' }]]);
-    const ledger = withLoaded(intended(ledgerOf(web), web), loadOf(web), BOOT, since);
+    const ledger = completed(intended(ledgerOf(web), web), web, { corrections: since });
     expect(report(planInput([web], { kernel: heldBy(web), ledger }))).to.deep.include({
       loadedSince: { web: '2030-01-02T00:00:00Z' },
     });
