@@ -32,7 +32,7 @@ export function decodeStateFile(kind: StateFileKind, node: string, text: string)
   if (file['node'] !== node) throw new StateFileError(`it was written on node ${JSON.stringify(file['node'])}`);
   const body = file['body'];
   if (!isRecord(body)) throw new StateFileError('it has no body');
-  // Of the bytes as they are: the same members in the same order again would take half as long as everything else about a large ledger.
+  // Of the bytes as they are: with members sorted, here and when it is written, it was a fifth of what 500 policies at once took an agent.
   const bytes = text.slice(text.indexOf(BEFORE_BODY) + BEFORE_BODY.length, -AFTER_BODY.length);
   if (sha256(bytes) !== file['sha256']) throw new StateFileError('its checksum does not fit');
   return body;

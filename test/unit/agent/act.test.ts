@@ -145,6 +145,17 @@ describe('agent/act', () => {
     expect(second.failures.get(loadOf(web).id)?.message).to.contain('web is unloaded');
   });
 
+  it('completes those that the kernel shows beside one that it does not', async () => {
+    kernel.profiles = async () => [{ name: 'other', mode: 'enforce', rawSha256: compiledOf(other).sha256 }];
+    const { ledger, failures, succeeded } = await act([web, other], { kernel: [] });
+    expect([...failures.keys()]).to.deep.equal([loadOf(web).id]);
+    expect(succeeded).to.deep.equal([loadOf(other)]);
+    expect(ledger.rows.get('other')).to.deep.equal(ledgerOf(other).rows.get('other'));
+    expect(ledger.rows.get('web')).to.have.nested.property('intent.load', loadOf(web).id);
+    expect(ledger.rows.get('web')).to.not.have.property('loaded');
+    expect(ledger.objects.get('uid-web')).to.not.have.property('lastGood');
+  });
+
   it('reports compiled policies that are gone', async () => {
     const { missing, ledger } = await act([web], {}, storeOf());
     expect(missing).to.deep.equal([loadOf(web)]);
