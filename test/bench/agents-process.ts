@@ -10,7 +10,7 @@ import { createLogger } from '../../src/log.ts';
 import { compilePolicy, parserVersion, type CompilerPaths } from '../../src/policy/compile.ts';
 import { LONG_LIMITS } from '../../src/policy/compile-limits.ts';
 import { createRequestCount, type RequestFigures } from './request-count.ts';
-import { benchKernel, stubCompiler } from './stand-ins.ts';
+import { benchKernel, slowClock, stubCompiler } from './stand-ins.ts';
 
 /** `node agents-process.ts FILE`, with this as the file's JSON. */
 export interface AgentsFile {
@@ -25,6 +25,8 @@ export interface AgentsFile {
   agents: readonly { node: string; token: string }[];
   /** Milliseconds between the starts of two agents of this process. */
   startEveryMs: number;
+  /** How many times slower than this machine's their clocks go. */
+  clockTimes: number;
   /** Absent: the stub. */
   compiler?: CompilerPaths;
 }
@@ -45,6 +47,7 @@ async function main(file: AgentsFile): Promise<void> {
   const requests = createRequestCount(systemClock);
   const log = createLogger({ level: 'warn', component: 'agents' });
   const stub = stubCompiler();
+  const clock = slowClock(systemClock, file.clockTimes);
   let lastLoadAt = 0;
   const stops: AbortController[] = [];
   const shared = join(file.folder, 'node');
@@ -74,7 +77,7 @@ async function main(file: AgentsFile): Promise<void> {
           parserVersion: file.compiler === undefined ? async () => '4.1.0' : parserVersion,
           log: log.child({ node }),
           metrics: new Registry(),
-          clock: systemClock,
+          clock,
           random: Math.random,
           signal: stop.signal,
           // The agents of one process would each stop all others for it.

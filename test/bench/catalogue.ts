@@ -82,8 +82,12 @@ export const MEASUREMENTS: readonly Measurement[] = [
   growth('nodes', 5_000, 1),
   {
     ids: ['writes-per-node-100-profiles'],
-    // A hundred times as many loads as nodes, each of them work for this machine's two processors: 1,000 nodes would take an hour.
-    in: { kind: 'world', nodes: 100, reporters: 'agents', measure: (world) => measureProfilesAtOnce(world, 100) },
+    in: {
+      kind: 'world',
+      nodes: 1_000,
+      reporters: 'agents by a slow clock',
+      measure: (world) => measureProfilesAtOnce(world, 100),
+    },
   },
   {
     ids: ['idle-requests-per-agent-hour', 'idle-writes', 'idle-agent-cpu', 'idle-controller-cpu'],

@@ -42,6 +42,8 @@ export async function startFleet(
     namespace: string;
     folder: string;
     nodeFlags: readonly string[];
+    /** How many times slower than this machine's the agents' clocks go. */
+    clockTimes: number;
     signal: AbortSignal;
     /** For one agent: as in the image, bundled, with the image's options of Node.js and with this parser. */
     compiler?: CompilerPaths;
@@ -63,6 +65,7 @@ export async function startFleet(
       socket,
       agents: identities.slice(first, first + AGENTS_PER_PROCESS),
       startEveryMs,
+      clockTimes: options.clockTimes,
       ...(compiler === undefined ? {} : { compiler }),
     };
     const path = join(folder, `agents-${first}.json`);

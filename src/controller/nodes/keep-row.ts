@@ -41,6 +41,12 @@ async function act(plan: RowPlan, parts: RowParts, signal: AbortSignal): Promise
       await parts.client.mergePatch(APPARMOR_NODE, { name }, patch, { signal });
       return;
     }
+    case 'untrack': {
+      const { name, uid } = plan.row;
+      const patch = { metadata: { uid, resourceVersion: plan.resourceVersion, managedFields: [{}] } };
+      await parts.client.mergePatch(APPARMOR_NODE, { name }, patch, { signal, metadataOnly: true });
+      return;
+    }
   }
 }
 

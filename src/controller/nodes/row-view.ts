@@ -4,7 +4,7 @@ import type {
   AppArmorNodeStatusDrift,
   AppArmorNodeStatusProblem,
 } from '../../api/generated/index.ts';
-import type { OwnerReference } from '../../api/resources.ts';
+import type { ObjectMeta, OwnerReference } from '../../api/resources.ts';
 import { createSharing } from '../sharing.ts';
 
 /** What the controller's cache keeps of an AppArmorNode. */
@@ -13,6 +13,8 @@ export interface RowView {
   uid: string;
   deleting: boolean;
   owners: readonly OwnerReference[];
+  /** The resourceVersion, where the API server tracks who wrote which field although nobody has applied the row. */
+  trackedAt: string | undefined;
   bootID: string;
   /** Undefined until the agent has reported. */
   enforcing: boolean | undefined;
@@ -39,6 +41,7 @@ export function createRowViewer(): (row: AppArmorNode) => RowView {
     uid: metadata.uid,
     deleting: metadata.deletionTimestamp !== undefined,
     owners: metadata.ownerReferences ?? [],
+    trackedAt: isTrackedInVain(metadata) ? metadata.resourceVersion : undefined,
     bootID: status?.bootID ?? '',
     enforcing: status?.enforcing,
     reason: status?.reason ?? '',
@@ -49,6 +52,15 @@ export function createRowViewer(): (row: AppArmorNode) => RowView {
     drift: status?.drift ?? [],
     unload: spec?.unload ?? [],
   });
+}
+
+/**
+ * An object whose `managedFields` were emptied once is no longer tracked by updates and patches, and each report costs the API server
+ * less (docs/performance.md). Whoever applies a row from then on is tracked, and needs it: those are left alone.
+ * Source: `skipnonapplied.go` in `k8s.io/apimachinery/pkg/util/managedfields/internal`.
+ */
+function isTrackedInVain({ managedFields = [] }: ObjectMeta): boolean {
+  return managedFields.length > 0 && managedFields.every(({ operation }) => operation !== 'Apply');
 }
 
 /**

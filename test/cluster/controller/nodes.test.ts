@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { AppArmorNode } from '../../../src/api/generated/index.ts';
 import { APPARMOR_NODE } from '../../../src/api/resources.ts';
+import type { KubeClient } from '../../../src/kube/client.ts';
 import { NODES } from '../../../src/kube/resource.ts';
 import { waitFor } from '../../testbed/process.ts';
 import { applyProfile, profileWhen, report, rowWhen, uniqueName } from './operator.ts';
@@ -25,6 +26,29 @@ describe('controller: AppArmorNodes', function () {
       const { metadata } = await client.get<AppArmorNode>(APPARMOR_NODE, { name });
       return metadata.ownerReferences?.[0]?.uid === uid;
     });
+  });
+
+  it('whose fields the API server tracks for nobody, but for whoever applies one', async () => {
+    const client = running.client();
+    const name = uniqueName('tracked');
+    await running.operator().createNode(name);
+    await untracked(client, name);
+    await report(client, name, { loaded: { web: 'one' } });
+    await client.mergePatch(APPARMOR_NODE, { name }, { metadata: { labels: { team: 'web' } } });
+    expect((await untracked(client, name)).status?.loaded).to.deep.equal({ web: 'one' });
+
+    const applied = { metadata: { name, annotations: { note: 'mine' } } };
+    await client.apply(APPARMOR_NODE, applied, { fieldManager: 'somebody', force: false });
+    await report(client, name, { loaded: { web: 'two' } });
+    // Its owner is put right by the pass that would also take the tracking away.
+    await client.mergePatch(APPARMOR_NODE, { name }, { metadata: { ownerReferences: null } });
+    const { metadata } = await waitFor('the owner to be put right', { deadlineMs: 10_000 }, async () => {
+      const row = await client.get<AppArmorNode>(APPARMOR_NODE, { name });
+      return row.metadata.ownerReferences === undefined ? undefined : row;
+    });
+    expect(metadata.managedFields?.find(({ operation }) => operation === 'Apply')?.manager).to.equal('somebody');
+    expect(metadata.annotations).to.include({ note: 'mine' });
+    await client.delete(NODES, { name });
   });
 
   it('none for Windows nodes and virtual ones', async () => {
@@ -105,6 +129,14 @@ describe('controller: AppArmorNodes', function () {
     });
   });
 });
+
+/** The row once nobody is named as the writer of any of its fields. */
+function untracked(client: KubeClient, name: string): Promise<AppArmorNode> {
+  return waitFor('a row without managedFields', { deadlineMs: 10_000 }, async () => {
+    const row = await rowWhen(client, name);
+    return row.metadata.managedFields === undefined ? row : undefined;
+  });
+}
 
 const kinds = ['off', 'hidden', 'agentless', 'silent', 'virtual', 'windows'] as const;
 type Six = [string, string, string, string, string, string];

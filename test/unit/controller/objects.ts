@@ -82,6 +82,7 @@ export function rowView(change: Partial<RowView> = {}): RowView {
     uid: 'uid-row-a',
     deleting: false,
     owners: [{ apiVersion: 'v1', kind: 'Node', name: 'a', uid: 'uid-a' }],
+    trackedAt: undefined,
     bootID: 'boot',
     enforcing: true,
     reason: '',

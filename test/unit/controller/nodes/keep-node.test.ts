@@ -66,6 +66,14 @@ describe('createNodeKeeper', () => {
     expect(client.bodies[0]).to.deep.equal({ metadata: { uid: 'uid-row-a', ownerReferences: [owner] } });
   });
 
+  it('has a row tracked no longer, unless it was changed meanwhile', async () => {
+    const { keep, client } = world({ mergePatch: () => conflict }, { row: rowView({ trackedAt: '7' }) });
+    await keep();
+    expect(client.bodies[0]).to.deep.equal({
+      metadata: { uid: 'uid-row-a', resourceVersion: '7', managedFields: [{}] },
+    });
+  });
+
   for (const [title, error, verb, passedOn] of [
     ['somebody created it meanwhile', alreadyExists, 'create', false],
     ['somebody changed it meanwhile', conflict, 'mergePatch', false],

@@ -86,6 +86,10 @@ describe('planRow', () => {
     ['also that of an earlier node of the name', nodeView({ uid: 'new' }), rowView(), 'keep'],
     ['a row without an owner gets it', node, rowView({ owners: [] }), 'own'],
     ['unless it is being deleted', node, rowView({ owners: [], deleting: true }), 'keep'],
+    ['a row whose fields are tracked in vain', node, rowView({ trackedAt: '7' }), 'untrack'],
+    ['an owner comes first', node, rowView({ owners: [], trackedAt: '7' }), 'own'],
+    ['a tracked row that is being deleted', node, rowView({ deleting: true, trackedAt: '7' }), 'keep'],
+    ['a tracked row whose node is gone', undefined, rowView({ trackedAt: '7' }), 'keep'],
   ] as const) {
     it(title, () => expect(planRow(forNode, row).kind).to.equal(kind));
   }
@@ -100,6 +104,7 @@ describe('createRowViewer', () => {
       uid: 'uid-a',
       deleting: false,
       owners: [],
+      trackedAt: undefined,
       bootID: '',
       enforcing: undefined,
       reason: '',
@@ -117,6 +122,17 @@ describe('createRowViewer', () => {
     const drift = [{ profile: 'p', object: 'web', what: 'Replaced', time: '2030-01-01T00:00:00Z' } as const];
     expect(viewRow({ metadata: meta(), spec: { unload }, status: { drift } })).to.deep.include({ unload, drift });
   });
+
+  for (const [title, operations, trackedAt] of [
+    ['tracked by what created and patched it', ['Update', 'Update'], '1'],
+    ['tracked for whoever applied it', ['Update', 'Apply'], undefined],
+    ['no longer tracked', [], undefined],
+  ] as const) {
+    it(title, () => {
+      const managedFields = operations.map((operation) => ({ manager: 'node', operation }));
+      expect(viewRow({ metadata: meta({ managedFields }) }).trackedAt).to.equal(trackedAt);
+    });
+  }
 
   it('keeps once what nodes hold that hold the same', () => {
     const [one, two, other] = [
