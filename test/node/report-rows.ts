@@ -1,7 +1,7 @@
 import type { AppArmorNodeStatusProblem } from '../../src/api/generated/index.ts';
 import type { TestNode } from '../testbed/node.ts';
 import { waitFor } from '../testbed/process.ts';
-import { DEADLINE_MS, getNodeReport, kubectl } from './operator.ts';
+import { DEADLINE_MS, getNodeReport, kernelProfiles, kubectl } from './operator.ts';
 
 /** Of a node's report: what it says of one profile, and which of its grants to remove profiles are in force. */
 interface Said {
@@ -22,6 +22,24 @@ export async function saysOf(node: TestNode, profile: string, expected: (said: S
     throw new Error(`${node.name} does not say of ${profile} what is expected: ${JSON.stringify(last)}`, {
       cause: error,
     });
+  }
+}
+
+/** From the end of what runs under a profile, and from the grant, whichever is later; in milliseconds. */
+export const REMOVED_WITHIN_MS = 30_000;
+
+/** Waits until a node's kernel holds none of the profiles; throws with what the node says of those that it still holds. */
+export async function removedWithin(deadlineMs: number, node: TestNode, profiles: readonly string[]): Promise<void> {
+  let held = profiles;
+  try {
+    await waitFor('gone', { deadlineMs, intervalMs: 500 }, async () => {
+      const kernel = await kernelProfiles(node);
+      held = profiles.filter((name) => kernel.has(name));
+      return held.length === 0;
+    });
+  } catch (error) {
+    const says = await Promise.all(held.map(async (name) => `${name}: ${JSON.stringify(await said(node, name))}`));
+    throw new Error(`${node.name} still holds after ${deadlineMs / 1000} s: ${says.join('; ')}`, { cause: error });
   }
 }
 

@@ -18,11 +18,9 @@ import {
 } from './operator.ts';
 import { POD_NAMESPACE } from './pod-namespace.ts';
 import { policy } from './policy.ts';
-import { saysOf } from './report-rows.ts';
+import { REMOVED_WITHIN_MS, removedWithin, saysOf } from './report-rows.ts';
 
 const LABEL = 'unload-pool';
-/** From the end of what runs under a profile, and from the grant, whichever is later. */
-const REMOVED_WITHIN_MS = 30_000;
 /** What an object still means elsewhere, or might mean again, stays so long. */
 const SETTLES_MS = 60_000;
 
@@ -160,13 +158,6 @@ describe('unloading what nobody wants', () => {
 
 async function deleteProfiles(...names: string[]): Promise<void> {
   await kubectl(['delete', 'apparmorprofiles', ...names, '--timeout=30s']);
-}
-
-async function removedWithin(deadlineMs: number, node: TestNode, profiles: readonly string[]): Promise<void> {
-  await waitFor(`${profiles.join(', ')} gone on ${node.name}`, { deadlineMs, intervalMs: 500 }, async () => {
-    const held = await kernelProfiles(node);
-    return profiles.every((name) => !held.has(name));
-  });
 }
 
 interface StoppedKubelet {
