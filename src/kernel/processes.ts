@@ -63,7 +63,7 @@ async function usersOf(
   const before = threadsOf(procRoot);
   const found = new Map<string, ProfileUsers>([...profiles].map((name) => [name, { processes: 0, unreadable: 0 }]));
   let seen = 0;
-  for (const pid of numbersIn(procRoot)) {
+  for (const pid of everyProcess(procRoot)) {
     const process = new Map<string, Task>();
     let unreadable: Task | undefined;
     for (const tid of tasksOf(procRoot, pid)) {
@@ -83,6 +83,26 @@ async function usersOf(
   }
   mustBeAll(seen, Math.min(before, threadsOf(procRoot)), procRoot);
   return found;
+}
+
+/** Measured: not reached where a shell on each processor starts one process after the other. */
+const MOST_LISTINGS = 20;
+
+/**
+ * Lists until there is none that it has not given: a process may start another and end before it is looked at, so a single list could
+ * miss both. Throws where others come faster than they are looked at.
+ */
+function* everyProcess(procRoot: string): Generator<string> {
+  const given = new Set<string>();
+  for (let listings = 0; listings < MOST_LISTINGS; listings += 1) {
+    const others = numbersIn(procRoot).filter((pid) => !given.has(pid));
+    if (others.length === 0) return;
+    for (const pid of others) {
+      given.add(pid);
+      yield pid;
+    }
+  }
+  throw new ProcessTableError(`processes start faster than they can be looked at in ${procRoot}`);
 }
 
 function count(users: ProfileUsers, task: Task | undefined, unreadable: Task | undefined): void {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +41,13 @@ describe('kernel/processes', () => {
     await mkdir(path, { recursive: true });
     for (const [name, label] of Object.entries(files)) await writeFile(join(path, name), label);
     return path;
+  }
+
+  /** A process of one thread, from one turn of the event loop to the next. */
+  function start(pid: number, label: string): void {
+    const folder = join(proc, String(pid), 'task', String(pid), 'attr/apparmor');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'current'), `${label}\n`);
   }
 
   it('counts processes by profile, not threads', async () => {
@@ -140,6 +148,29 @@ describe('kernel/processes', () => {
       const error = await table.usersOf(new Set(['web'])).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(ProcessTableError);
     });
+  });
+
+  it('sees what starts while it looks, though what started it has ended', async () => {
+    for (let pid = 1; pid <= 150; pid++) start(pid, 'unconfined');
+    const looking = usersOf('web');
+    // It has given others their turn after the first hundred; all were listed before.
+    rmSync(join(proc, '150'), { recursive: true });
+    start(151, 'web (enforce)');
+    expect((await looking).get('web')).to.include({ processes: 1 });
+  });
+
+  it('is not believed where processes start faster than it looks', async () => {
+    let last = 0;
+    let isOver = false;
+    const startHundred = (): void => {
+      if (isOver) return;
+      for (const end = last + 100; last < end; last++) start(last, 'unconfined');
+      setImmediate(startHundred);
+    };
+    startHundred();
+    const message = await refused();
+    isOver = true;
+    expect(message).to.contain('start faster');
   });
 
   it('lets others have their turn', async () => {
