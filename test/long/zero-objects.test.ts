@@ -16,7 +16,7 @@ import {
   runPod,
 } from '../node/operator.ts';
 import { policy } from '../node/policy.ts';
-import { eventNote, saysOf } from '../node/report-rows.ts';
+import { eventNote, removedWithin, saysOf } from '../node/report-rows.ts';
 
 const DEFINITION = `${APPARMOR_PROFILE.plural}.${APPARMOR_PROFILE.group}`;
 const PROFILES = ['zero-used', 'zero-unused'];
@@ -47,9 +47,7 @@ describe('no AppArmorProfile left', () => {
     await profilesReady(PROFILES);
     for (const node of cluster().nodes) {
       for (const profile of PROFILES) await saysOf(node, profile, (said) => said.isLoaded && said.row === undefined);
-      await waitFor('zero-gone is gone', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
-        return !(await kernelProfiles(node)).has('zero-gone');
-      });
+      await removedWithin(DEADLINE_MS, node, ['zero-gone']);
     }
     expect(await entries()).to.deep.equal(entriesBefore);
     expect(await confinementOf('zero-used')).to.equal('zero-used (enforce)');

@@ -27,6 +27,13 @@ export async function enterProfile(node: TestNode, profile: string): Promise<Hos
   };
 }
 
+/** Waits until no process of a node runs in enforce mode under the profile, whoever started it. */
+export async function allUnderEnded(node: TestNode, profile: string): Promise<void> {
+  await waitFor(`the end of what runs under ${profile}`, { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
+    return (await labelsUnder(node, profile)).length === 0;
+  });
+}
+
 /** Labels of all processes of a node that run in enforce mode under just this profile, whoever started them; empty if none does. */
 export async function labelsUnder(node: TestNode, profile: string): Promise<readonly string[]> {
   const script = `grep -hx '${profile} (enforce)' /proc/[0-9]*/attr/current 2>/dev/null; :`;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { waitFor } from '../testbed/process.ts';
 import { cluster, twoNodes } from './fixture.ts';
 import { handMadeObject } from './hand-made.ts';
-import { labelsUnder } from './host-process.ts';
+import { allUnderEnded } from './host-process.ts';
 import { kernelRevision } from './kernel-revision.ts';
 import {
   applyProfile,
@@ -65,9 +65,7 @@ describe('never weaken', () => {
     expect(row).to.deep.include({ state: 'Retained' });
     expect(row?.message).to.match(/\b1 process\b/);
     expect(report.status?.loaded).not.to.have.property('kept-deleted');
-    await waitFor('unloaded where nothing uses it', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
-      return !(await kernelProfiles(second)).has('kept-deleted');
-    });
+    await removedWithin(DEADLINE_MS, second, ['kept-deleted']);
     expect((await kernelProfiles(first)).get('kept-deleted')).to.equal('enforce');
     expect(await confinementOf('kept-deleted')).to.equal('kept-deleted (enforce)');
     expect((await inPod('kept-deleted', ['touch', '/tmp/written'])).stderr).to.contain('Permission denied');
@@ -111,9 +109,7 @@ describe('never weaken', () => {
     );
     await kubectl(['delete', 'pod', '-n', POD_NAMESPACE, 'kept-ended', '--timeout=120s']);
     // The API server forgets a pod without a grace period at once; its kubelet ends it later.
-    await waitFor('the pod has ended', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
-      return (await labelsUnder(node, 'kept-ended')).length === 0;
-    });
+    await allUnderEnded(node, 'kept-ended');
     await removedWithin(REMOVED_WITHIN_MS, node, ['kept-ended']);
   });
 
@@ -153,9 +149,7 @@ describe('never weaken', () => {
 
   it('a name that left the text is unloaded a minute later, as nothing uses it', async () => {
     for (const node of cluster().nodes) {
-      await waitFor('the old name is gone', { deadlineMs: DEADLINE_MS, intervalMs: 1000 }, async () => {
-        return !(await kernelProfiles(node)).has('kept-before');
-      });
+      await removedWithin(DEADLINE_MS, node, ['kept-before']);
       expect((await kernelProfiles(node)).get('kept-after')).to.equal('enforce');
     }
   });

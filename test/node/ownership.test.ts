@@ -18,7 +18,7 @@ import {
   profilesReady,
 } from './operator.ts';
 import { policy } from './policy.ts';
-import { eventNote, saysOf } from './report-rows.ts';
+import { eventNote, removedWithin, saysOf } from './report-rows.ts';
 
 const BY_HAND = '  file,\n  signal,\n';
 
@@ -92,7 +92,7 @@ describe('what something else loaded', () => {
     // Others may be granted for what other tests left.
     const granted = ((await getNodeReport(first)).spec?.unload ?? []).map(({ profile }) => profile);
     expect(granted).not.to.include('owned-taken');
-    await removed(second, 'owned-taken');
+    await removedWithin(DEADLINE_MS, second, ['owned-taken']);
   });
 
   it('after the loss of the state folder, what the kernel holds and equals what would be loaded is adopted: no write', async () => {
@@ -117,20 +117,14 @@ describe('what something else loaded', () => {
     const { row } = await saysOf(first, 'owned-adopted', (said) => said.row?.reason === 'NotOurs');
     expect(row?.message).to.contain('did not create it');
     expect((await kernelProfiles(first)).get('owned-adopted')).to.equal('enforce');
-    await removed(second, 'owned-adopted');
+    await removedWithin(DEADLINE_MS, second, ['owned-adopted']);
   });
 });
 
 /** Deletes two objects together; returns once the second one's profile is gone everywhere. */
 async function deleteAndSeeRemoved(kept: string, control: string): Promise<void> {
   await kubectl(['delete', 'apparmorprofiles', kept, control, '--timeout=30s']);
-  await Promise.all(cluster().nodes.map((node) => removed(node, control)));
-}
-
-async function removed(node: TestNode, profile: string): Promise<void> {
-  await waitFor(`${profile} is gone on ${node.name}`, { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
-    return !(await kernelProfiles(node)).has(profile);
-  });
+  await Promise.all(cluster().nodes.map((node) => removedWithin(DEADLINE_MS, node, [control])));
 }
 
 /** Takes the folder away and the agent that has it in memory; returns once the next agent has done its first pass. */

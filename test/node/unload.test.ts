@@ -1,14 +1,12 @@
 import { expect } from 'chai';
 import type { TestNode } from '../testbed/node.ts';
 import { operatorReady } from '../testbed/operator.ts';
-import { waitFor } from '../testbed/process.ts';
 import { cluster, twoNodes } from './fixture.ts';
-import { enterProfile, labelsUnder, type HostProcess } from './host-process.ts';
+import { allUnderEnded, enterProfile, labelsUnder, type HostProcess } from './host-process.ts';
 import { kernelEntry } from './kernel-entry.ts';
 import {
   applyProfiles,
   confinementOf,
-  DEADLINE_MS,
   inNode,
   kernelProfiles,
   kubectl,
@@ -148,9 +146,7 @@ describe('unloading what nobody wants', () => {
     await stopped?.start();
     stopped = undefined;
     await kubectl(['wait', `node/${second.name}`, '--for=condition=Ready', '--timeout=180s']);
-    await waitFor('kubelet ends what no pod is for', { deadlineMs: DEADLINE_MS, intervalMs: 500 }, async () => {
-      return (await labelsUnder(second, 'unload-stopped')).length === 0;
-    });
+    await allUnderEnded(second, 'unload-stopped');
     await operatorReady(cluster());
     await removedWithin(REMOVED_WITHIN_MS, second, ['unload-stopped']);
   });

@@ -67,8 +67,10 @@ async function agentMemory({ cluster, client, log }: RealNodes, { changes, minut
   const atRest = async (): Promise<Rest> => {
     await sleep(REST_MS - LOOKS_MS);
     const looks: Memory[][] = [];
-    for (const until = performance.now() + LOOKS_MS; performance.now() < until; looks.push(await look())) {
+    const until = performance.now() + LOOKS_MS;
+    while (performance.now() < until) {
       await sleep(LOOK_EVERY_MS);
+      looks.push(await look());
     }
     const last = looks.at(-1) ?? [];
     const lowestMB = last.map((_, agent) => Math.min(...looks.map((look) => look[agent]?.privateMB ?? NaN)));

@@ -43,9 +43,9 @@ describe('kernel/processes', () => {
     return path;
   }
 
-  /** A process of one thread, from one turn of the event loop to the next. */
-  function start(pid: number, label: string): void {
-    const folder = join(proc, String(pid), 'task', String(pid), 'attr/apparmor');
+  /** A thread, from one turn of the event loop to the next. */
+  function start(pid: number, label: string, tid = pid): void {
+    const folder = join(proc, String(pid), 'task', String(tid), 'attr/apparmor');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'current'), `${label}\n`);
   }
@@ -156,6 +156,14 @@ describe('kernel/processes', () => {
     // It has given others their turn after the first hundred; all were listed before.
     rmSync(join(proc, '150'), { recursive: true });
     start(151, 'web (enforce)');
+    expect((await looking).get('web')).to.include({ processes: 1 });
+  });
+
+  it('sees a thread that starts while it looks, though what started it has ended', async () => {
+    for (let tid = 1; tid <= 150; tid++) start(1, 'unconfined', tid);
+    const looking = usersOf('web');
+    rmSync(join(proc, '1/task/150'), { recursive: true });
+    start(1, 'web (enforce)', 151);
     expect((await looking).get('web')).to.include({ processes: 1 });
   });
 
